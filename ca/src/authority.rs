@@ -1,0 +1,342 @@
+//! The certificate authority: the order of operations, and nothing else.
+//!
+//! What takes away ([`CertificateAuthority::revoke`], disabling and removing tokens) needs no
+//! passphrase. What admits needs an [`Unlocked`] authority, which only
+//! [`CertificateAuthority::unlock`] gives.
+
+use std::path::PathBuf;
+
+use postern_pki::journal::{CertificateEvent, Event, TokenEvent};
+use postern_pki::{Certificate, CertificateError, RevocationReason};
+use postern_policy::{SerialNumber, TokenName};
+
+use crate::actor::Actor;
+use crate::files::FileError;
+use crate::home::Home;
+use crate::issuance::{IssuanceError, IssuedCertificate, Prepared};
+use crate::issuer::{Issuer, IssuerError};
+use crate::key::{self, KeyError, Passphrase};
+use crate::profile::{Profiles, Usage};
+use crate::publish::{self, PublishError};
+use crate::request::IssuanceRequest;
+use crate::store::{
+    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store,
+    StoreError, TokenRecord,
+};
+use crate::{crl, journal, publisher};
+
+/// Why the authority could not do what it was asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum CaError {
+    /// There is no home.
+    #[error("there is no Postern home in {0}: make one with `postern ca init`, or name it with --home")]
+    NoHome(PathBuf),
+    /// A home without its database.
+    #[error("{0} is missing, and the rest of the home is there: restore the newest backup; do not run `ca init` over it")]
+    NoDatabase(PathBuf),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A key failed.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// A file failed.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// An issuer is unfit.
+    #[error(transparent)]
+    Issuer(#[from] IssuerError),
+    /// Nothing was issued.
+    #[error(transparent)]
+    Issuance(#[from] IssuanceError),
+    /// It is recorded, and not published.
+    #[error("{0}")]
+    Publish(#[from] PublishError),
+    /// A certificate could not be read.
+    #[error("a certificate could not be read: {0}")]
+    Certificate(#[from] CertificateError),
+    /// The root's passphrase must not be the intermediates'.
+    #[error("the root and the intermediates have the same passphrase: whoever learns one would have both; choose two")]
+    SamePassphrase,
+    /// The root's folder lies in the home.
+    #[error("{0} is inside the home: the root must leave this machine, so give it a folder of its own")]
+    RootInsideHome(PathBuf),
+    /// The publisher's key has no certificate.
+    #[error("{0} belongs to no publisher certificate of this home: restore the newest backup")]
+    PublisherMismatch(PathBuf),
+    /// The publisher's certificate has ended.
+    #[error("the publisher certificate has expired: run `postern ca crl publish`, which renews it and needs the passphrase, and then this again")]
+    PublisherExpired,
+    /// There is no issuer of that kind.
+    #[error("this home has no {0} issuer")]
+    NoIssuer(&'static str),
+}
+
+/// An open home.
+pub struct CertificateAuthority {
+    home: Home,
+    store: Store,
+    profiles: Profiles,
+    actor: Actor,
+}
+
+/// An authority whose issuing keys are open.
+pub struct Unlocked<'a> {
+    authority: &'a CertificateAuthority,
+    client: Issuer,
+    server: Issuer,
+}
+
+/// A CRL that was just made.
+#[derive(Debug, Clone)]
+pub struct PublishedCrl {
+    /// Whose.
+    pub issuer: IssuerRole,
+    /// The CRL.
+    pub crl: CrlRecord,
+}
+
+impl CertificateAuthority {
+    /// Opens a home, and completes whatever publication a crash left behind.
+    ///
+    /// # Errors
+    /// A home that is missing, damaged or newer is an error, never an empty one.
+    pub fn open(home: Home, profiles: Profiles, actor: Actor) -> Result<Self, CaError> {
+        if !home.database().exists() {
+            let known = home.client_issuer_key().exists() || home.public().exists();
+            return Err(if known {
+                CaError::NoDatabase(home.database())
+            } else {
+                CaError::NoHome(home.path().to_path_buf())
+            });
+        }
+        let store = Store::open(&home.database())?;
+        publish::publish(&home, &store)?;
+        Ok(Self { home, store, profiles, actor })
+    }
+
+    /// Its files.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Its records, to be read.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether its issuing key needs a passphrase.
+    ///
+    /// # Errors
+    /// When the key file cannot be read.
+    pub fn needs_passphrase(&self) -> Result<bool, CaError> {
+        Ok(key::is_encrypted(&self.home.client_issuer_key())?)
+    }
+
+    /// The issuer of that role.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn issuer(&self, role: IssuerRole) -> Result<IssuerRecord, CaError> {
+        let issuers = self.store.issuers()?;
+        issuers
+            .into_iter()
+            .find(|issuer| issuer.role == role)
+            .ok_or(CaError::NoIssuer(role.as_str()))
+    }
+
+    /// Opens the issuing keys. A publisher past half of its life is renewed on the occasion.
+    ///
+    /// # Errors
+    /// When the passphrase is wrong or missing, or an issuer may not sign now.
+    pub fn unlock(&self, passphrase: Option<&Passphrase>, now: u64) -> Result<Unlocked<'_>, CaError> {
+        let open = |role, path: PathBuf| -> Result<Issuer, CaError> {
+            let key = key::load(&path, passphrase)?;
+            Ok(Issuer::load(self.issuer(role)?, key, now)?)
+        };
+        let client = open(IssuerRole::Client, self.home.client_issuer_key())?;
+        let server = open(IssuerRole::Server, self.home.server_issuer_key())?;
+        if publisher::is_due(&self.store, now)? {
+            publisher::renew(&self.home, &self.store, &client, &self.actor, now)?;
+            publish::publish(&self.home, &self.store)?;
+        }
+        Ok(Unlocked { authority: self, client, server })
+    }
+
+    /// Revokes certificates, all of them or none; what was revoked already is left as it is.
+    ///
+    /// It returns when the revocation is durable, published and signed: followers refuse these
+    /// certificates from that moment on.
+    ///
+    /// # Errors
+    /// When a serial number is not ours, or it cannot be made durable or published.
+    pub fn revoke(
+        &self,
+        serials: Vec<SerialNumber>,
+        reason: RevocationReason,
+        note: Option<String>,
+        now: u64,
+    ) -> Result<Vec<CertificateRecord>, CaError> {
+        let publisher = publisher::load(&self.home, &self.store, now)?;
+        let mark = RevocationMark { at: now, reason, by: self.actor.to_string(), note };
+        let issuers = self.store.issuers()?;
+        let revoked = self.store.write(move |connection| {
+            let mut revoked = Vec::new();
+            for serial in serials {
+                if let Some(record) = store::mark_revoked(connection, &serial, mark.clone())? {
+                    let event = Event::Revoked(certificate_event(&record, reason, &issuers)?);
+                    journal::append(connection, &event, &publisher, now)?;
+                    revoked.push(record);
+                }
+            }
+            Ok(revoked)
+        })?;
+        publish::publish(&self.home, &self.store)?;
+        Ok(revoked)
+    }
+
+    /// Disables a token; no passphrase is needed.
+    ///
+    /// # Errors
+    /// When there is no such token, or it cannot be made durable or published.
+    pub fn disable_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
+        let told = name.clone();
+        self.take_away(Event::TokenDisabled(TokenEvent { name: name.clone() }), now, move |connection| {
+            store::set_token_enabled(connection, &told, false)
+        })
+    }
+
+    /// Removes a token; no passphrase is needed.
+    ///
+    /// # Errors
+    /// When there is no such token, or it cannot be made durable or published.
+    pub fn delete_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
+        let told = name.clone();
+        self.take_away(Event::TokenRemoved(TokenEvent { name: name.clone() }), now, move |connection| {
+            store::remove_token(connection, &told)
+        })
+    }
+
+    fn take_away(
+        &self,
+        event: Event,
+        now: u64,
+        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), CaError> {
+        let publisher = publisher::load(&self.home, &self.store, now)?;
+        self.store.write(move |connection| {
+            change(connection)?;
+            journal::append(connection, &event, &publisher, now)
+        })?;
+        Ok(publish::publish(&self.home, &self.store)?)
+    }
+}
+
+impl Unlocked<'_> {
+    /// Issues a certificate: prepare, record the intent, sign, check, record.
+    ///
+    /// # Errors
+    /// When the profile does not permit it, or a step fails; nothing that was not recorded is
+    /// ever signed.
+    pub fn issue(&self, request: &IssuanceRequest, now: u64) -> Result<IssuedCertificate, CaError> {
+        let authority = self.authority;
+        let profile = authority
+            .profiles
+            .get(&request.profile)
+            .map_err(IssuanceError::from)?;
+        let issuer = match profile.usage() {
+            Usage::Client => &self.client,
+            Usage::Server => &self.server,
+        };
+        let prepared = Prepared::new(request, profile, issuer, &authority.actor, now)?;
+        Ok(issue_prepared(&authority.store, issuer, prepared)?)
+    }
+
+    /// Makes the next CRL of both intermediates and publishes them.
+    ///
+    /// # Errors
+    /// When one cannot be signed, made durable or published; numbers never go back.
+    pub fn publish_crls(self, now: u64) -> Result<Vec<PublishedCrl>, CaError> {
+        let Self { authority, client, server } = self;
+        let published = authority.store.write(move |connection| {
+            let mut published = Vec::new();
+            for issuer in [&client, &server] {
+                let crl = crl::next(connection, issuer, crl::LIFETIME, now)?;
+                let event = Event::CrlPublished(crl::head(issuer.record(), &crl));
+                journal::append(connection, &event, &client, now)?;
+                published.push(PublishedCrl { issuer: issuer.record().role, crl });
+            }
+            journal::checkpoint_if_long(connection, &client, now)?;
+            Ok(published)
+        })?;
+        publish::publish(&authority.home, &authority.store)?;
+        Ok(published)
+    }
+
+    /// Adds a token.
+    ///
+    /// # Errors
+    /// When one of that name exists, or it cannot be made durable or published.
+    pub fn add_token(self, token: TokenRecord, now: u64) -> Result<(), CaError> {
+        self.admit(Event::TokenAdded(token.to_entry()), now, move |connection| {
+            store::add_token(connection, &token)
+        })
+    }
+
+    /// Enables a token again.
+    ///
+    /// # Errors
+    /// When there is no such token, or it cannot be made durable or published.
+    pub fn enable_token(self, name: &TokenName, now: u64) -> Result<(), CaError> {
+        let told = name.clone();
+        self.admit(Event::TokenEnabled(TokenEvent { name: name.clone() }), now, move |connection| {
+            store::set_token_enabled(connection, &told, true)
+        })
+    }
+
+    fn admit(
+        self,
+        event: Event,
+        now: u64,
+        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<(), CaError> {
+        let Self { authority, client, .. } = self;
+        authority.store.write(move |connection| {
+            change(connection)?;
+            journal::append(connection, &event, &client, now)
+        })?;
+        Ok(publish::publish(&authority.home, &authority.store)?)
+    }
+}
+
+/// The line every certificate goes along.
+pub(crate) fn issue_prepared(
+    store: &Store,
+    issuer: &Issuer,
+    prepared: Prepared,
+) -> Result<IssuedCertificate, IssuanceError> {
+    store.record_intent(prepared.intent().clone())?;
+    let issued = prepared.sign(issuer)?;
+    let certificate: &Certificate = issued.certificate();
+    let der = certificate.der().to_vec();
+    store.record_issued(certificate.serial(), certificate.fingerprint(), der)?;
+    Ok(issued)
+}
+
+fn certificate_event(
+    record: &CertificateRecord,
+    reason: RevocationReason,
+    issuers: &[IssuerRecord],
+) -> Result<CertificateEvent, StoreError> {
+    let issuer = issuers
+        .iter()
+        .find(|issuer| issuer.id == record.issuer_id)
+        .ok_or(StoreError::AlteredRow { table: "certificates", row: record.id })?;
+    Ok(CertificateEvent {
+        issuer: issuer.issuer_id(),
+        serial: record.serial,
+        common_name: record.common_name.clone(),
+        reason,
+        not_after: record.not_after,
+    })
+}

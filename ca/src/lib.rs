@@ -1,0 +1,42 @@
+//! Turns a request and a key into a recorded certificate; revokes; publishes.
+//!
+//! [`CertificateAuthority`] is an open home; [`Ceremony`] makes one. The flow of a certificate is
+//! `IssuanceRequest → Prepared → IssuedCertificate`, recorded before and after it is signed; what
+//! followers see of it is a projection of the store ([`Home::public`]).
+
+mod actor;
+mod authority;
+mod ceremony;
+mod crl;
+mod csr;
+mod home;
+mod issuance;
+mod issuer;
+mod journal;
+mod profile;
+mod publish;
+mod publisher;
+mod request;
+mod self_check;
+mod store;
+mod token;
+
+pub mod files;
+pub mod key;
+
+pub use actor::Actor;
+pub use authority::{CaError, CertificateAuthority, PublishedCrl, Unlocked};
+pub use ceremony::{Ceremony, Inaugurated};
+pub use csr::{CsrError, VerifiedCsr};
+pub use home::{Home, crl_file_name};
+pub use issuance::{IssuanceError, IssuedCertificate, Prepared, certificate_pem};
+pub use issuer::{Issuer, IssuerError};
+pub use key::{KeyError, Passphrase};
+pub use profile::{CaConfig, DEFAULT_PROFILE, Profile, ProfileConfig, Profiles, Usage};
+pub use publish::PublishError;
+pub use request::{CertifiableKey, IssuableName, IssuanceRequest, RequestError, SubjectAltName};
+pub use store::{
+    CertificateRecord, CertificateState, CrlRecord, Intent, IssuerRecord, IssuerRole, JournalRow,
+    RevocationMark, Selection, Store, StoreError, TokenRecord,
+};
+pub use token::{NoRandomness, ServiceTokenSecret, is_well_formed_secret, new_client_id};

@@ -1,0 +1,231 @@
+//! Certificates and the devices they belong to.
+
+mod record;
+mod revoked;
+
+use postern_policy::{CommonName, Fingerprint, SerialNumber};
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
+
+pub use record::{CertificateRecord, CertificateState, RevocationMark};
+use record::{COLUMNS, from_row};
+pub(crate) use revoked::{for_crl, mark_revoked};
+
+use super::digest::RowDigest;
+use super::issuers::IssuerRecord;
+use super::journal::integer;
+use super::{Store, StoreError};
+
+/// What is recorded before a certificate is signed: enough to revoke it whatever happens next.
+#[derive(Debug, Clone)]
+pub struct Intent {
+    /// Who will sign.
+    pub issuer: IssuerRecord,
+    /// The serial number it will have.
+    pub serial: SerialNumber,
+    /// Its name.
+    pub common_name: CommonName,
+    /// Its profile's name.
+    pub profile: String,
+    /// Its start, Unix seconds.
+    pub not_before: u64,
+    /// Its end, Unix seconds.
+    pub not_after: u64,
+    /// SHA-256 of its public key.
+    pub spki: Fingerprint,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// When it was asked for, Unix seconds.
+    pub requested_at: u64,
+    /// By whom.
+    pub requested_by: String,
+    /// Whether it is a client's, and so belongs to a device.
+    pub is_client: bool,
+}
+
+/// Which certificates are meant.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    /// Of exactly this name.
+    pub common_name: Option<String>,
+    /// With this serial number.
+    pub serial: Option<SerialNumber>,
+    /// With this SHA-256.
+    pub fingerprint: Option<Fingerprint>,
+    /// With this public key.
+    pub spki: Option<Fingerprint>,
+    /// Ending before this, Unix seconds.
+    pub ends_before: Option<u64>,
+    /// Whose row comes after this one: the next page.
+    pub after: Option<i64>,
+    /// At most this many.
+    pub limit: Option<u32>,
+}
+
+impl Store {
+    /// Records that a certificate is about to be signed.
+    ///
+    /// # Errors
+    /// When it cannot be made durable; then nothing may be signed.
+    pub fn record_intent(&self, intent: Intent) -> Result<(), StoreError> {
+        self.write(move |connection| insert(connection, &intent))
+    }
+
+    /// Records what was signed.
+    ///
+    /// # Errors
+    /// When there is no intent for its serial number.
+    pub fn record_issued(
+        &self,
+        serial: SerialNumber,
+        fingerprint: Fingerprint,
+        der: Vec<u8>,
+    ) -> Result<(), StoreError> {
+        self.write(move |connection| {
+            let mut record = by_serial(connection, &serial)?;
+            if record.state == CertificateState::Pending {
+                record.state = CertificateState::Valid;
+            }
+            record.fingerprint = Some(fingerprint);
+            update(connection, &record)?;
+            connection.execute(
+                "INSERT INTO certificate_ders (certificate_id, der) VALUES (?1, ?2)",
+                params![record.id, der],
+            )?;
+            Ok(())
+        })
+    }
+
+    /// The certificates that `selection` means, oldest first.
+    ///
+    /// # Errors
+    /// When a row cannot be read or was altered.
+    pub fn certificates(&self, selection: &Selection) -> Result<Vec<CertificateRecord>, StoreError> {
+        self.read(|connection| select(connection, selection))
+    }
+
+    /// The DER of a certificate, if it was signed.
+    ///
+    /// # Errors
+    /// When the row cannot be read.
+    pub fn certificate_der(&self, record: &CertificateRecord) -> Result<Option<Vec<u8>>, StoreError> {
+        let sql = "SELECT der FROM certificate_ders WHERE certificate_id = ?1";
+        self.read(|connection| {
+            Ok(connection.query_row(sql, [record.id], |row| row.get(0)).optional()?)
+        })
+    }
+}
+
+pub(crate) fn select(
+    connection: &Connection,
+    selection: &Selection,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut conditions = Vec::new();
+    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
+    let mut add = |condition: &'static str, value: Option<Box<dyn ToSql>>| {
+        if let Some(value) = value {
+            conditions.push(condition);
+            values.push(value);
+        }
+    };
+    add("common_name = ?", selection.common_name.clone().map(|name| Box::new(name) as Box<dyn ToSql>));
+    add("serial = ?", selection.serial.map(|serial| boxed(serial.as_octets())));
+    add("fingerprint = ?", selection.fingerprint.map(|print| boxed(print.as_bytes())));
+    add("certificates.spki_sha256 = ?", selection.spki.map(|print| boxed(print.as_bytes())));
+    let ends_before = selection.ends_before.map(integer).transpose()?;
+    add("not_after < ?", ends_before.map(|end| Box::new(end) as Box<dyn ToSql>));
+    add("certificates.id > ?", selection.after.map(|id| Box::new(id) as Box<dyn ToSql>));
+    let filter =
+        if conditions.is_empty() { String::from("1") } else { conditions.join(" AND ") };
+    let limit = selection.limit.map_or(-1, i64::from);
+    let sql = format!("SELECT {COLUMNS} WHERE {filter} ORDER BY certificates.id LIMIT {limit}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        records.push(from_row(row)?);
+    }
+    Ok(records)
+}
+
+pub(crate) fn by_serial(
+    connection: &Connection,
+    serial: &SerialNumber,
+) -> Result<CertificateRecord, StoreError> {
+    let selection = Selection { serial: Some(*serial), ..Selection::default() };
+    select(connection, &selection)?
+        .pop()
+        .ok_or_else(|| StoreError::NotFound(format!("there is no certificate with serial {serial}")))
+}
+
+fn boxed(octets: &[u8]) -> Box<dyn ToSql> {
+    Box::new(octets.to_vec())
+}
+
+fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
+    let device_id = intent.is_client.then(|| device_of(connection, intent)).transpose()?;
+    let record = CertificateRecord::pending(intent, device_id);
+    connection.execute(
+        "INSERT INTO certificates (serial, issuer_id, device_id, state, profile, common_name,
+             not_before, not_after, spki_sha256, owner, labels, requested_at, requested_by, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+        params![
+            record.serial.as_octets(),
+            intent.issuer.id,
+            device_id,
+            record.state.as_str(),
+            record.profile,
+            record.common_name,
+            integer(record.not_before)?,
+            integer(record.not_after)?,
+            record.spki.as_bytes(),
+            record.owner,
+            record.labels,
+            integer(record.requested_at)?,
+            record.requested_by,
+            record.digest()?,
+        ],
+    )?;
+    Ok(())
+}
+
+/// The device of that name, made with the first certificate it gets.
+fn device_of(connection: &Connection, intent: &Intent) -> Result<i64, StoreError> {
+    let name = intent.common_name.as_str();
+    let sql = "SELECT id FROM devices WHERE name = ?1";
+    let known = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
+    if let Some(id) = known {
+        return Ok(id);
+    }
+    let created_at = integer(intent.requested_at)?;
+    let digest = RowDigest::of("devices")
+        .text(name)
+        .optional_text(intent.owner.as_deref())
+        .text("{}")
+        .integer(created_at)
+        .finish();
+    connection.execute(
+        "INSERT INTO devices (name, owner, labels, created_at, digest) VALUES (?1, ?2, '{}', ?3, ?4)",
+        params![name, intent.owner, created_at, digest],
+    )?;
+    Ok(connection.last_insert_rowid())
+}
+
+/// Writes back what may change in a certificate's row.
+fn update(connection: &Connection, record: &CertificateRecord) -> Result<(), StoreError> {
+    let mark = record.revocation.as_ref();
+    connection.execute(
+        "UPDATE certificates SET state = ?2, fingerprint = ?3, revoked_at = ?4,
+             revocation_reason = ?5, revoked_by = ?6, note = ?7, digest = ?8 WHERE id = ?1",
+        params![
+            record.id,
+            record.state.as_str(),
+            record.fingerprint.as_ref().map(|print| print.as_bytes().as_slice()),
+            mark.map(|mark| integer(mark.at)).transpose()?,
+            mark.map(|mark| mark.reason.code()),
+            mark.map(|mark| mark.by.as_str()),
+            mark.and_then(|mark| mark.note.as_deref()),
+            record.digest()?,
+        ],
+    )?;
+    Ok(())
+}

@@ -1,0 +1,206 @@
+//! A certificate's row.
+
+use postern_pki::RevocationReason;
+use postern_policy::{Fingerprint, SerialNumber};
+use rusqlite::Row;
+
+use super::Intent;
+use crate::store::digest::RowDigest;
+use crate::store::journal::{integer, natural};
+use crate::store::{IssuerRole, StoreError};
+
+/// Where a certificate is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateState {
+    /// Recorded, and not known to have been signed: an issuance that was interrupted.
+    Pending,
+    /// Issued.
+    Valid,
+    /// On hold.
+    Held,
+    /// Revoked.
+    Revoked,
+    /// Past its end; never stored, see [`CertificateRecord::state_at`].
+    Expired,
+}
+
+impl CertificateState {
+    const ALL: [Self; 5] = [Self::Pending, Self::Valid, Self::Held, Self::Revoked, Self::Expired];
+
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Valid => "valid",
+            Self::Held => "held",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+
+    /// The state of that name.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == text)
+    }
+}
+
+/// That a certificate was revoked, or put on hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationMark {
+    /// When, Unix seconds.
+    pub at: u64,
+    /// Why (RFC 5280 section 5.3.1).
+    pub reason: RevocationReason,
+    /// By whom.
+    pub by: String,
+    /// Why, in the operator's words.
+    pub note: Option<String>,
+}
+
+/// A certificate as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateRecord {
+    /// Row id; what [`super::Selection::after`] takes.
+    pub id: i64,
+    /// Its serial number.
+    pub serial: SerialNumber,
+    /// Which issuer signed it.
+    pub issuer: IssuerRole,
+    pub(crate) issuer_id: i64,
+    pub(crate) device_id: Option<i64>,
+    /// Its stored state; [`CertificateRecord::state_at`] knows about expiry.
+    pub state: CertificateState,
+    /// Its profile's name.
+    pub profile: String,
+    /// Its name.
+    pub common_name: String,
+    /// Its start, Unix seconds.
+    pub not_before: u64,
+    /// Its end, Unix seconds.
+    pub not_after: u64,
+    /// SHA-256 of its public key.
+    pub spki: Fingerprint,
+    /// SHA-256 of its DER, once signed.
+    pub fingerprint: Option<Fingerprint>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Free key-value pairs, as a JSON object.
+    pub labels: String,
+    /// When it was asked for, Unix seconds.
+    pub requested_at: u64,
+    /// By whom.
+    pub requested_by: String,
+    /// Its revocation.
+    pub revocation: Option<RevocationMark>,
+}
+
+pub(super) const COLUMNS: &str = "certificates.id, serial, issuer_id, role, device_id, state, \
+     profile, common_name, not_before, not_after, certificates.spki_sha256, fingerprint, owner, labels, \
+     requested_at, requested_by, revoked_at, revocation_reason, revoked_by, note, \
+     certificates.digest FROM certificates JOIN issuers ON issuers.id = certificates.issuer_id";
+
+impl CertificateRecord {
+    pub(super) fn pending(intent: &Intent, device_id: Option<i64>) -> Self {
+        Self {
+            id: 0,
+            serial: intent.serial,
+            issuer: intent.issuer.role,
+            issuer_id: intent.issuer.id,
+            device_id,
+            state: CertificateState::Pending,
+            profile: intent.profile.clone(),
+            common_name: intent.common_name.as_str().to_owned(),
+            not_before: intent.not_before,
+            not_after: intent.not_after,
+            spki: intent.spki,
+            fingerprint: None,
+            owner: intent.owner.clone(),
+            labels: String::from("{}"),
+            requested_at: intent.requested_at,
+            requested_by: intent.requested_by.clone(),
+            revocation: None,
+        }
+    }
+
+    /// Its state at `now`: a certificate past its end is expired, unless it was revoked before.
+    pub fn state_at(&self, now: u64) -> CertificateState {
+        match self.state {
+            CertificateState::Valid | CertificateState::Pending if self.not_after < now => {
+                CertificateState::Expired
+            }
+            state => state,
+        }
+    }
+
+    /// Whether a gateway could still admit it at `now`. A pending one may have been signed.
+    pub fn is_live(&self, now: u64) -> bool {
+        match self.state_at(now) {
+            CertificateState::Pending | CertificateState::Valid | CertificateState::Held => true,
+            CertificateState::Revoked | CertificateState::Expired => false,
+        }
+    }
+
+    pub(super) fn digest(&self) -> Result<Vec<u8>, StoreError> {
+        let mark = self.revocation.as_ref();
+        Ok(RowDigest::of("certificates")
+            .octets(self.serial.as_octets())
+            .integer(self.issuer_id)
+            .optional_integer(self.device_id)
+            .text(self.state.as_str())
+            .text(&self.profile)
+            .text(&self.common_name)
+            .integer(integer(self.not_before)?)
+            .integer(integer(self.not_after)?)
+            .octets(self.spki.as_bytes())
+            .optional_octets(self.fingerprint.as_ref().map(|print| print.as_bytes().as_slice()))
+            .optional_text(self.owner.as_deref())
+            .text(&self.labels)
+            .integer(integer(self.requested_at)?)
+            .text(&self.requested_by)
+            .optional_integer(mark.map(|mark| integer(mark.at)).transpose()?)
+            .optional_integer(mark.map(|mark| i64::from(mark.reason.code())))
+            .optional_text(mark.map(|mark| mark.by.as_str()))
+            .optional_text(mark.and_then(|mark| mark.note.as_deref()))
+            .finish())
+    }
+}
+
+pub(super) fn from_row(row: &Row<'_>) -> Result<CertificateRecord, StoreError> {
+    let id = row.get(0)?;
+    let altered = || StoreError::AlteredRow { table: "certificates", row: id };
+    let fingerprint: Option<Vec<u8>> = row.get(11)?;
+    let record = CertificateRecord {
+        id,
+        serial: SerialNumber::from_octets(&row.get::<_, Vec<u8>>(1)?).map_err(|_| altered())?,
+        issuer_id: row.get(2)?,
+        issuer: IssuerRole::parse(&row.get::<_, String>(3)?).ok_or_else(altered)?,
+        device_id: row.get(4)?,
+        state: CertificateState::parse(&row.get::<_, String>(5)?).ok_or_else(altered)?,
+        profile: row.get(6)?,
+        common_name: row.get(7)?,
+        not_before: natural(row.get(8)?)?,
+        not_after: natural(row.get(9)?)?,
+        spki: fingerprint_from(&row.get::<_, Vec<u8>>(10)?).ok_or_else(altered)?,
+        fingerprint: fingerprint
+            .map(|octets| fingerprint_from(&octets).ok_or_else(altered))
+            .transpose()?,
+        owner: row.get(12)?,
+        labels: row.get(13)?,
+        requested_at: natural(row.get(14)?)?,
+        requested_by: row.get(15)?,
+        revocation: mark_from(row).map_err(|_| altered())?,
+    };
+    if row.get::<_, Vec<u8>>(20)? == record.digest()? { Ok(record) } else { Err(altered()) }
+}
+
+fn mark_from(row: &Row<'_>) -> Result<Option<RevocationMark>, StoreError> {
+    let Some(at) = row.get::<_, Option<i64>>(16)? else { return Ok(None) };
+    let code: u8 = row.get(17)?;
+    let reason = RevocationReason::from_code(code)
+        .ok_or_else(|| StoreError::Refused(format!("revocation reason {code}")))?;
+    Ok(Some(RevocationMark { at: natural(at)?, reason, by: row.get(18)?, note: row.get(19)? }))
+}
+
+fn fingerprint_from(octets: &[u8]) -> Option<Fingerprint> {
+    <[u8; 32]>::try_from(octets).ok().map(Fingerprint::from)
+}

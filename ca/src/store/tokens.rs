@@ -1,0 +1,167 @@
+//! Service tokens; never their secrets, only the SHA-256 of each.
+
+use postern_pki::journal::{Hash, TokenEntry};
+use postern_policy::TokenName;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::digest::RowDigest;
+use super::journal::{integer, natural};
+use super::{Store, StoreError};
+
+/// A service token as recorded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenRecord {
+    /// The name policies use.
+    pub name: TokenName,
+    /// What the client sends as `CF-Access-Client-Id`.
+    pub client_id: String,
+    /// `ci`, `service` or `high`.
+    pub class: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// Free key-value pairs, as a JSON object.
+    pub labels: String,
+    /// Whether it is accepted.
+    pub enabled: bool,
+    /// SHA-256 of each live secret.
+    pub secrets: Vec<Hash>,
+    /// When it was made, Unix seconds.
+    pub created_at: u64,
+    /// By whom.
+    pub created_by: String,
+    /// When it ends, Unix seconds.
+    pub expires_at: u64,
+}
+
+const COLUMNS: &str = "id, name, client_id, class, owner, labels, enabled, secrets, created_at, \
+                       created_by, expires_at, digest";
+
+impl TokenRecord {
+    /// What followers are told of it.
+    pub fn to_entry(&self) -> TokenEntry {
+        TokenEntry {
+            name: self.name.clone(),
+            client_id: self.client_id.clone(),
+            secrets: self.secrets.clone(),
+            expires_at: self.expires_at,
+            enabled: self.enabled,
+        }
+    }
+
+    fn secrets_json(&self) -> String {
+        serde_json::to_string(&self.secrets).unwrap_or_default()
+    }
+
+    fn digest(&self) -> Result<Vec<u8>, StoreError> {
+        Ok(RowDigest::of("tokens")
+            .text(self.name.as_str())
+            .text(&self.client_id)
+            .text(&self.class)
+            .optional_text(self.owner.as_deref())
+            .text(&self.labels)
+            .integer(i64::from(self.enabled))
+            .text(&self.secrets_json())
+            .integer(integer(self.created_at)?)
+            .text(&self.created_by)
+            .integer(integer(self.expires_at)?)
+            .finish())
+    }
+}
+
+impl Store {
+    /// Every token by name.
+    ///
+    /// # Errors
+    /// When a row cannot be read or was altered.
+    pub fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
+        self.read(all)
+    }
+}
+
+pub(crate) fn all(connection: &Connection) -> Result<Vec<TokenRecord>, StoreError> {
+    let mut statement =
+        connection.prepare_cached(&format!("SELECT {COLUMNS} FROM tokens ORDER BY name"))?;
+    let mut rows = statement.query([])?;
+    let mut tokens = Vec::new();
+    while let Some(row) = rows.next()? {
+        tokens.push(from_row(row)?);
+    }
+    Ok(tokens)
+}
+
+pub(crate) fn by_name(connection: &Connection, name: &TokenName) -> Result<TokenRecord, StoreError> {
+    connection
+        .query_row(
+            &format!("SELECT {COLUMNS} FROM tokens WHERE name = ?1"),
+            [name.as_str()],
+            |row| Ok(from_row(row)),
+        )
+        .optional()?
+        .unwrap_or_else(|| Err(StoreError::NotFound(format!("there is no token {name}"))))
+}
+
+pub(crate) fn add(connection: &Connection, token: &TokenRecord) -> Result<(), StoreError> {
+    let taken: bool = connection.query_row(
+        "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = ?1)",
+        [token.name.as_str()],
+        |row| row.get(0),
+    )?;
+    if taken {
+        return Err(StoreError::Conflict(format!("token {}", token.name)));
+    }
+    connection.execute(
+        "INSERT INTO tokens (name, client_id, class, owner, labels, enabled, secrets, created_at,
+                             created_by, expires_at, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        params![
+            token.name.as_str(),
+            token.client_id,
+            token.class,
+            token.owner,
+            token.labels,
+            token.enabled,
+            token.secrets_json(),
+            integer(token.created_at)?,
+            token.created_by,
+            integer(token.expires_at)?,
+            token.digest()?,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn set_enabled(
+    connection: &Connection,
+    name: &TokenName,
+    enabled: bool,
+) -> Result<(), StoreError> {
+    let token = TokenRecord { enabled, ..by_name(connection, name)? };
+    connection.execute(
+        "UPDATE tokens SET enabled = ?2, digest = ?3 WHERE name = ?1",
+        params![name.as_str(), enabled, token.digest()?],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), StoreError> {
+    connection.execute("DELETE FROM tokens WHERE name = ?1", [name.as_str()])?;
+    Ok(())
+}
+
+fn from_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
+    let id: i64 = row.get(0)?;
+    let altered = || StoreError::AlteredRow { table: "tokens", row: id };
+    let token = TokenRecord {
+        name: TokenName::parse(&row.get::<_, String>(1)?).map_err(|_| altered())?,
+        client_id: row.get(2)?,
+        class: row.get(3)?,
+        owner: row.get(4)?,
+        labels: row.get(5)?,
+        enabled: row.get(6)?,
+        secrets: serde_json::from_str(&row.get::<_, String>(7)?).map_err(|_| altered())?,
+        created_at: natural(row.get(8)?)?,
+        created_by: row.get(9)?,
+        expires_at: natural(row.get(10)?)?,
+    };
+    if row.get::<_, Vec<u8>>(11)? == token.digest()? { Ok(token) } else { Err(altered()) }
+}

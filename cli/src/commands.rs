@@ -1,0 +1,39 @@
+//! One file per command; its doc comment is its help.
+
+use std::process::ExitCode;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::error::CommandError;
+
+pub(crate) mod ca;
+pub(crate) mod cert;
+pub(crate) mod completions;
+pub(crate) mod expiry;
+pub(crate) mod explain;
+pub(crate) mod gateway;
+pub(crate) mod man;
+pub(crate) mod policy;
+pub(crate) mod quickstart;
+pub(crate) mod token;
+
+/// What a command ends with when nothing failed: 0, or a code that says something is due.
+pub(crate) type Outcome = Result<ExitCode, CommandError>;
+
+pub(crate) const DONE: Outcome = Ok(ExitCode::SUCCESS);
+
+pub(crate) fn run(cli: Cli) -> Outcome {
+    let context = Context::new(cli.global);
+    match cli.command {
+        Command::Quickstart(args) => quickstart::run(&args),
+        Command::Explain(args) => explain::run(&context, &args),
+        Command::Ca(command) => ca::run(&context, command),
+        Command::Cert(command) => cert::run(&context, command),
+        Command::Gateway(command) => gateway::run(&context, command),
+        Command::Policy(command) => policy::run(&context, command),
+        Command::Token(command) => token::run(&context, command),
+        Command::Expiry(command) => expiry::run(&context, command),
+        Command::Completions(args) => completions::run(&args),
+        Command::Man(args) => man::run(&args),
+    }
+}

@@ -1,0 +1,136 @@
+//! `postern cert issue`
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use postern_ca::files::{self, Access, FileError};
+use postern_ca::{
+    CertifiableKey, DEFAULT_PROFILE, IssuableName, IssuanceRequest, IssuedCertificate,
+    SubjectAltName, Unlocked, key,
+};
+use rcgen::PublicKeyData as _;
+
+use super::show;
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::tell;
+use crate::passphrase::PassphraseArgs;
+use crate::time;
+
+/// Make a key and a certificate
+///
+/// Examples:
+///   postern cert issue ci-runner-1 --out .
+///   postern cert issue device-7.factory.corp --profile device --owner plant-2 --out devices
+///   postern cert issue gw.example.com --profile server --san gw.example.com --out .
+///
+/// Writes CN.key (mode 0600) and CN.crt (the certificate, then its intermediate: what
+/// `curl --cert` and a TLS server need); never over files that exist. Where the client can make
+/// its key itself, `cert request` there and `cert sign` here are better: the key never travels.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct IssueArgs {
+    /// The common name
+    name: String,
+    /// What kind of certificate
+    #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
+    profile: String,
+    /// Who answers for it
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+    /// A DNS name or address of a server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    san: Vec<String>,
+    /// The folder that the two files go to
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// A certificate and key to be made.
+pub(crate) struct NewCertificate<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) profile: &'a str,
+    pub(crate) owner: Option<&'a str>,
+    pub(crate) san: &'a [String],
+    pub(crate) out: &'a Path,
+}
+
+pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome {
+    let authority = context.authority()?;
+    let passphrase = args.passphrase.unlocking(&authority)?;
+    let now = time::now();
+    let unlocked = authority.unlock(passphrase.as_ref(), now)?;
+    let new = NewCertificate {
+        name: &args.name,
+        profile: &args.profile,
+        owner: args.owner.as_deref(),
+        san: &args.san,
+        out: &args.out,
+    };
+    let issued = issue(&unlocked, &new, now)?;
+    show::print_issued(context, &authority, &issued, now)?;
+    DONE
+}
+
+/// Makes key and certificate, and writes both or neither.
+pub(crate) fn issue(
+    unlocked: &Unlocked<'_>,
+    new: &NewCertificate<'_>,
+    now: u64,
+) -> Result<IssuedCertificate, CommandError> {
+    let common_name = IssuableName::parse(new.name)?;
+    let files = Files::plan(new.out, new.name)?;
+    let key = key::generate()?;
+    let alt_names = new.san.iter().map(|san| SubjectAltName::parse(san));
+    let request = IssuanceRequest {
+        common_name,
+        key: CertifiableKey::from_spki(&key.subject_public_key_info())?,
+        profile: new.profile.to_owned(),
+        alt_names: alt_names.collect::<Result<_, _>>()?,
+        owner: new.owner.map(str::to_owned),
+    };
+    // The key first: a certificate whose key could not be written would be of no use to anybody.
+    files::write_new(&files.key, key::to_pem(&key, None)?.as_bytes(), Access::Owner)?;
+    let issued = unlocked.issue(&request, now).inspect_err(|_| files.forget_key())?;
+    files::write_new(&files.certificate, issued.to_pem().as_bytes(), Access::Everybody)
+        .inspect_err(|_| {
+            files.forget_key();
+            let serial = issued.certificate().serial();
+            tell(&format!("certificate {serial} is recorded and was not delivered: revoke it"));
+        })?;
+    Ok(issued)
+}
+
+struct Files {
+    key: PathBuf,
+    certificate: PathBuf,
+}
+
+impl Files {
+    fn plan(folder: &Path, name: &str) -> Result<Self, CommandError> {
+        fs::create_dir_all(folder).map_err(|source| FileError::Io {
+            what: "create",
+            path: folder.to_path_buf(),
+            source,
+        })?;
+        let files = Self {
+            key: folder.join(format!("{name}.key")),
+            certificate: folder.join(format!("{name}.crt")),
+        };
+        // Known before anything is signed.
+        for path in [&files.key, &files.certificate] {
+            if path.symlink_metadata().is_ok() {
+                return Err(FileError::Exists(path.clone()).into());
+            }
+        }
+        Ok(files)
+    }
+
+    fn forget_key(&self) {
+        drop(fs::remove_file(&self.key));
+    }
+}

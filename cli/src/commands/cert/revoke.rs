@@ -1,0 +1,97 @@
+//! `postern cert revoke`
+
+use clap::Args;
+use postern_ca::{CertificateAuthority, CertificateRecord, CertificateState, Selection};
+use postern_pki::RevocationReason;
+
+use super::show;
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::tell;
+use crate::passphrase::PassphraseArgs;
+use crate::selection::Which;
+use crate::time;
+
+/// Revoke certificates: gateways refuse them, and cut their live connections, within a second
+///
+/// Examples:
+///   postern cert revoke ci-runner-1 --reason key-compromise
+///   postern cert revoke --serial 4f00… --reason superseded --note "replaced by hand"
+///   postern cert revoke --key leaked.key --reason key-compromise
+///
+/// A name revokes every live certificate of exactly that name. It needs no passphrase. Revoking
+/// what is revoked already changes nothing and is no error. Where the passphrase is at hand
+/// without asking, the next CRL is published at once, for those who read CRLs.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct RevokeArgs {
+    #[command(flatten)]
+    which: Which,
+    /// Why, as RFC 5280 section 5.3.1 names it
+    #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = reason)]
+    reason: RevocationReason,
+    /// Why, in your own words; kept in the record
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Only show what would be revoked
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
+    let authority = context.authority()?;
+    let now = time::now();
+    let found = args.which.find(authority.store())?;
+    let (live, gone): (Vec<_>, Vec<_>) =
+        found.into_iter().partition(|record| record.state != CertificateState::Revoked && record.is_live(now));
+    for record in &gone {
+        let state = record.state_at(now).as_str();
+        tell(&format!("{} {} is {state} already", record.common_name, record.serial));
+    }
+    if args.dry_run {
+        show::print_many(context.format, live, now)?;
+        return DONE;
+    }
+    let serials = live.iter().map(|record| record.serial).collect();
+    let revoked = authority.revoke(serials, args.reason, args.note.clone(), now)?;
+    let any = !revoked.is_empty();
+    show::print_many(context.format, revoked, now)?;
+    if any {
+        publish_crl(&authority, &args.passphrase)?;
+    }
+    DONE
+}
+
+/// Revokes every live certificate of `name`; `quickstart` does it too.
+pub(crate) fn revoke_name(
+    authority: &CertificateAuthority,
+    name: &str,
+) -> Result<Vec<CertificateRecord>, CommandError> {
+    let now = time::now();
+    let selection = Selection { common_name: Some(name.to_owned()), ..Selection::default() };
+    let found = authority.store().certificates(&selection)?;
+    let serials = found.iter().filter(|record| record.is_live(now)).map(|record| record.serial);
+    Ok(authority.revoke(serials.collect(), RevocationReason::CessationOfOperation, None, now)?)
+}
+
+/// Gateways know by now; this is for those who only read CRLs.
+fn publish_crl(authority: &CertificateAuthority, args: &PassphraseArgs) -> Result<(), CommandError> {
+    let now = time::now();
+    let passphrase = args.without_asking()?;
+    if passphrase.is_none() && authority.needs_passphrase()? {
+        tell("Followers of the journal refuse it from now on. The CRL does not list it yet: `postern ca crl publish` needs the passphrase.");
+        return Ok(());
+    }
+    let published = authority.unlock(passphrase.as_ref(), now)?.publish_crls(now)?;
+    for made in published.iter().take(1) {
+        tell(&format!("CRL number {} of the {} intermediate lists it.", made.crl.number, made.issuer.as_str()));
+    }
+    Ok(())
+}
+
+fn reason(text: &str) -> Result<RevocationReason, String> {
+    text.parse::<RevocationReason>().map_err(|error| error.to_string())
+}

@@ -1,0 +1,67 @@
+//! `postern cert sign`
+
+use std::path::PathBuf;
+
+use clap::Args;
+use postern_ca::files::{self, Access, FileError};
+use postern_ca::{DEFAULT_PROFILE, IssuanceRequest, SubjectAltName, VerifiedCsr};
+
+use super::show;
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::passphrase::PassphraseArgs;
+use crate::output::tell;
+use crate::time;
+
+/// Sign a signing request
+///
+/// Examples:
+///   postern cert sign ci-runner-1.csr --out ci-runner-1.crt
+///   postern cert sign device.csr --cn device-7.factory.corp --profile device --out device.crt
+///
+/// The request gives a key and a name; whatever else it asks for is ignored, the profile decides.
+/// Its signature must be by the key it holds.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct SignArgs {
+    /// The signing request, PEM or DER
+    csr: PathBuf,
+    /// The common name, in place of the request's
+    #[arg(long, value_name = "NAME")]
+    cn: Option<String>,
+    /// What kind of certificate
+    #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
+    profile: String,
+    /// Who answers for it
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+    /// A DNS name or address of a server; may be repeated
+    #[arg(long, value_name = "NAME")]
+    san: Vec<String>,
+    /// The file that the certificate and its intermediate go to
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
+    let authority = context.authority()?;
+    let csr = VerifiedCsr::parse(&files::read(&args.csr)?)?;
+    let mut request = IssuanceRequest::from_csr(&csr, args.cn.as_deref(), &args.profile)?;
+    request.owner.clone_from(&args.owner);
+    let alt_names = args.san.iter().map(|san| SubjectAltName::parse(san));
+    request.alt_names = alt_names.collect::<Result<_, _>>()?;
+    if args.out.symlink_metadata().is_ok() {
+        return Err(FileError::Exists(args.out.clone()).into());
+    }
+    let passphrase = args.passphrase.unlocking(&authority)?;
+    let now = time::now();
+    let issued = authority.unlock(passphrase.as_ref(), now)?.issue(&request, now)?;
+    files::write_new(&args.out, issued.to_pem().as_bytes(), Access::Everybody).inspect_err(|_| {
+        let serial = issued.certificate().serial();
+        tell(&format!("certificate {serial} is recorded and was not delivered: revoke it"));
+    })?;
+    show::print_issued(context, &authority, &issued, now)?;
+    DONE
+}

@@ -1,0 +1,111 @@
+//! `postern.toml`: found, read, and checked whole; mistakes are told with line and column.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use postern_ca::{CaConfig, Profiles};
+use postern_gateway::{GatewayConfig, Settings};
+use postern_policy::config::{
+    ApplicationConfig, CloudflareConfig, ConfigError, ServiceTokenSettings, TokenConfig,
+};
+use postern_policy::ApplicationSet;
+use serde::Deserialize;
+
+use crate::error::{CommandError, Kind};
+
+/// The file as it stands.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    ca: CaConfig,
+    gateway: Option<GatewayConfig>,
+    #[serde(default)]
+    application: Vec<ApplicationConfig>,
+    #[serde(default)]
+    token: Vec<TokenConfig>,
+    cloudflare: Option<CloudflareConfig>,
+}
+
+/// The file, every part of it checked.
+pub(crate) struct Config {
+    path: PathBuf,
+    text: String,
+    pub(crate) profiles: Profiles,
+    pub(crate) applications: ApplicationSet,
+    pub(crate) tokens: Vec<ServiceTokenSettings>,
+    gateway: Option<GatewayConfig>,
+}
+
+impl Config {
+    /// Reads and checks `path`; all mistakes are told, not only the first.
+    pub(crate) fn load(path: &Path) -> Result<Self, CommandError> {
+        let text = fs::read_to_string(path).map_err(|error| {
+            let kind = match error.kind() {
+                std::io::ErrorKind::NotFound => Kind::NotFound,
+                _ => Kind::Failure,
+            };
+            CommandError::new(kind, format!("cannot read {}: {error}", path.display()))
+                .hint("name the file with --config or POSTERN_CONFIG; `postern quickstart` writes an example")
+        })?;
+        let file: File = toml::from_str(&text).map_err(|error| {
+            let mistake = ConfigError {
+                span: error.span(),
+                message: error.message().to_owned(),
+                hint: None,
+            };
+            mistakes(path, &text, &[mistake])
+        })?;
+        Self::check(path, text, file)
+    }
+
+    fn check(path: &Path, text: String, file: File) -> Result<Self, CommandError> {
+        let mut errors = Vec::new();
+        let mut keep = |found: Vec<ConfigError>| errors.extend(found);
+        let profiles = Profiles::load(file.ca).map_err(&mut keep).ok();
+        let applications = postern_policy::config::applications(file.application).map_err(&mut keep).ok();
+        let tokens = postern_policy::config::tokens(file.token).map_err(&mut keep).ok();
+        if let Some(cloudflare) = &file.cloudflare {
+            postern_policy::config::cloudflare(cloudflare).map_err(&mut keep).ok();
+        }
+        match (profiles, applications, tokens) {
+            (Some(profiles), Some(applications), Some(tokens)) if errors.is_empty() => Ok(Self {
+                path: path.to_path_buf(),
+                text,
+                profiles,
+                applications,
+                tokens,
+                gateway: file.gateway,
+            }),
+            _ => Err(mistakes(path, &text, &errors)),
+        }
+    }
+
+    /// The gateway's settings: every file it names read and checked.
+    pub(crate) fn gateway(self) -> Result<Settings, CommandError> {
+        let Some(gateway) = self.gateway else {
+            return Err(CommandError::new(
+                Kind::NotFound,
+                format!("{} has no [gateway] table", self.path.display()),
+            ));
+        };
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new("."));
+        Settings::load(gateway, self.applications, folder)
+            .map_err(|errors| mistakes(&self.path, &self.text, &errors))
+    }
+}
+
+/// Every mistake with its place: `postern.toml:12:5: …`.
+fn mistakes(path: &Path, text: &str, errors: &[ConfigError]) -> CommandError {
+    let mut lines = Vec::new();
+    for error in errors {
+        let place = match error.line_and_column(text) {
+            Some((line, column)) => format!("{}:{line}:{column}", path.display()),
+            None => path.display().to_string(),
+        };
+        let hint = error.hint.as_ref().map(|hint| format!("\n    {hint}")).unwrap_or_default();
+        lines.push(format!("{place}: {}{hint}", error.message));
+    }
+    CommandError::new(Kind::Policy, lines.join("\n"))
+}

@@ -1,0 +1,206 @@
+//! Bodies in both directions: streamed, never collected, and the end of one noticed.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use tokio::time::{Instant, Sleep, sleep};
+
+use crate::activity::InFlight;
+use crate::event::Record;
+use crate::headers;
+
+/// A client's body on its way to the upstream. Trailers end here.
+pub(crate) struct RequestBody {
+    inner: Incoming,
+    patience: Duration,
+    deadline: Pin<Box<Sleep>>,
+    progress: Arc<Progress>,
+}
+
+/// How far the client's body has come, for whoever waits for the upstream's answer.
+pub(crate) struct Progress {
+    last: Mutex<Instant>,
+    failure: OnceLock<ClientBodyError>,
+}
+
+/// Why a client's body ended early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ClientBodyError {
+    #[error("the client stopped sending its request body")]
+    Idle,
+    #[error("the client's request body broke off")]
+    Broken,
+}
+
+impl RequestBody {
+    /// Passes the body on, as long as something arrives within `patience`.
+    pub(crate) fn new(inner: Incoming, patience: Duration) -> (Self, Arc<Progress>) {
+        let progress = Arc::new(Progress {
+            last: Mutex::new(Instant::now()),
+            failure: OnceLock::new(),
+        });
+        let deadline = Box::pin(sleep(patience));
+        (
+            Self {
+                inner,
+                patience,
+                deadline,
+                progress: Arc::clone(&progress),
+            },
+            progress,
+        )
+    }
+
+    fn fail(&self, error: ClientBodyError) -> ClientBodyError {
+        *self.progress.failure.get_or_init(|| error)
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = ClientBodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
+        loop {
+            let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+                ready!(self.deadline.as_mut().poll(cx));
+                return Poll::Ready(Some(Err(self.fail(ClientBodyError::Idle))));
+            };
+            self.progress.advance();
+            let deadline = Instant::now() + self.patience;
+            self.deadline.as_mut().reset(deadline);
+            match frame {
+                None => return Poll::Ready(None),
+                Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(ClientBodyError::Broken)))),
+                Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
+                Some(Ok(_trailers)) => {}
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+impl Progress {
+    /// When the body last moved.
+    pub(crate) fn last(&self) -> Instant {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Why it ended early, if it did.
+    pub(crate) fn failure(&self) -> Option<ClientBodyError> {
+        self.failure.get().copied()
+    }
+
+    fn advance(&self) {
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+}
+
+/// The body of an answer; carries the request's record to its end.
+pub(crate) struct AnswerBody {
+    source: Source,
+    record: Option<Record>,
+    _request: InFlight,
+}
+
+/// Where an answer comes from.
+pub(crate) enum Source {
+    Own(Full<Bytes>),
+    Upstream(Incoming),
+}
+
+impl AnswerBody {
+    /// Sends `source`; the record is finished when its last octet is taken.
+    pub(crate) fn new(source: Source, record: Record, request: InFlight) -> Self {
+        Self {
+            source,
+            record: Some(record),
+            _request: request,
+        }
+    }
+
+    fn finish(&mut self) {
+        if let Some(record) = self.record.take() {
+            record.finish();
+        }
+    }
+}
+
+impl Body for AnswerBody {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = match &mut self.source {
+            Source::Own(body) => ready!(Pin::new(body).poll_frame(cx))
+                .map(|frame| frame.map_err(|never| match never {})),
+            Source::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
+        };
+        Poll::Ready(match frame {
+            None => {
+                self.finish();
+                None
+            }
+            Some(Ok(frame)) => Some(Ok(filtered(frame))),
+            Some(Err(error)) => {
+                if let Some(record) = &mut self.record {
+                    record.failed("upstream_aborted", &error.to_string());
+                }
+                Some(Err(error))
+            }
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(body) => body.is_end_stream(),
+            Source::Upstream(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(body) => body.size_hint(),
+            Source::Upstream(body) => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for AnswerBody {
+    // With a known length hyper takes the last octet and never asks for the end.
+    fn drop(&mut self) {
+        if self.is_end_stream() {
+            self.finish();
+        }
+    }
+}
+
+/// Trailers are headers: ours are not to be set by an upstream there either.
+fn filtered(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::strip_identity(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
+    }
+}

@@ -1,0 +1,120 @@
+//! `gateway check`: everything that starting would read, and nothing bound.
+
+use postern_policy::{Application, ClientAuth};
+use rustls_pki_types::UnixTime;
+use serde::Serialize;
+
+use crate::event::rfc3339;
+use crate::follow::Follow;
+use crate::settings::Settings;
+
+/// What a configuration amounts to.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// Where it would listen.
+    pub listen: String,
+    /// The last second of the server certificate, RFC 3339.
+    pub server_not_after: Option<String>,
+    /// The applications in file order.
+    pub applications: Vec<ApplicationSummary>,
+    /// The subjects of the trust anchors.
+    pub trust_anchors: Vec<String>,
+    /// The followed directories and CRL files.
+    pub sources: Vec<SourceSummary>,
+}
+
+/// One application.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct ApplicationSummary {
+    /// Its name.
+    pub name: String,
+    /// Its hosts.
+    pub hosts: Vec<String>,
+    /// What the handshake of its first host does: `required` or `requested`.
+    pub client_certificate: &'static str,
+    /// Where permitted requests go.
+    pub upstream: String,
+}
+
+/// One source of revocations.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct SourceSummary {
+    /// Directory or file.
+    pub name: String,
+    /// Seconds since it last said something new.
+    pub age_s: Option<u64>,
+    /// What is wrong with it.
+    pub alarm: Option<String>,
+}
+
+/// Why a configuration that reads well would still not start.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+#[non_exhaustive]
+pub struct CheckError {
+    /// What is wrong, and what to do.
+    pub reason: String,
+}
+
+/// Reads what the gateway would follow and sums the configuration up. Blocks.
+///
+/// # Errors
+///
+/// Where [`Gateway::bind`](crate::Gateway::bind) would refuse to start.
+pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
+    let follow =
+        Follow::look(&settings.follow, &settings.anchors, UnixTime::now()).map_err(|error| {
+            CheckError {
+                reason: error.to_string(),
+            }
+        })?;
+    let sources = follow.sources().into_iter().map(|source| SourceSummary {
+        name: source.name,
+        age_s: source.age.map(|age| age.as_secs()),
+        alarm: source.alarm,
+    });
+    let anchors = settings.anchors.certificates().iter();
+    Ok(CheckReport {
+        listen: settings.listen.to_string(),
+        server_not_after: server_not_after(settings),
+        applications: applications(settings),
+        trust_anchors: anchors.map(postern_pki::Certificate::subject).collect(),
+        sources: sources.collect(),
+    })
+}
+
+fn applications(settings: &Settings) -> Vec<ApplicationSummary> {
+    settings
+        .applications
+        .iter()
+        .map(|application| summary(settings, application))
+        .collect()
+}
+
+fn summary(settings: &Settings, application: &Application) -> ApplicationSummary {
+    let scope = |host| match settings.applications.client_auth(host) {
+        Some(ClientAuth::Required) => "required",
+        Some(ClientAuth::Requested) | None => "requested",
+    };
+    ApplicationSummary {
+        name: application.name().to_string(),
+        hosts: application
+            .hosts()
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        client_certificate: application.hosts().first().map_or("requested", scope),
+        upstream: format!("http://{}", application.upstream().authority()),
+    }
+}
+
+fn server_not_after(settings: &Settings) -> Option<String> {
+    let leaf = settings.server_key.cert.first()?;
+    let not_after = postern_pki::Certificate::from_der(leaf).ok()?.not_after();
+    std::time::UNIX_EPOCH
+        .checked_add(std::time::Duration::from_secs(not_after))
+        .map(rfc3339)
+}

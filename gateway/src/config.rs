@@ -1,0 +1,76 @@
+//! The `[gateway]` table as it stands in `postern.toml`.
+//!
+//! These are wire types: what is written, not yet what is meant. [`Settings`](crate::Settings) is
+//! the checked form.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+/// `[gateway]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewayConfig {
+    /// Address and port to listen on: `"0.0.0.0:8443"`.
+    pub listen: Spanned<String>,
+    /// The server certificate with its chain, PEM.
+    pub certificate: Spanned<PathBuf>,
+    /// The server's private key, PEM, readable by its owner only.
+    pub key: Spanned<PathBuf>,
+    /// The folder for what must outlive the process: what was seen last of each source, the pid.
+    pub state: Spanned<PathBuf>,
+    /// `"stdout"` (the default) or a file that event lines are appended to.
+    pub events: Option<Spanned<String>>,
+    /// Certificates that client certificates must lead to, PEM.
+    pub trust: Vec<Spanned<PathBuf>>,
+    /// Published directories of CAs (`HOME/public`).
+    #[serde(default)]
+    pub follow: Vec<Spanned<String>>,
+    /// Globs of CRL files of other people's CAs.
+    #[serde(default)]
+    pub crl: Vec<Spanned<String>>,
+    /// What to do when the revocation status is not known any more. Must be written.
+    pub when_stale: Option<Spanned<WhenStaleConfig>>,
+    /// The host a client without SNI means. Without it such a client is refused.
+    pub default_host: Option<Spanned<String>>,
+    /// How long running requests may take after SIGTERM; default `"30s"`.
+    pub drain: Option<Spanned<String>>,
+    /// `[gateway.limits]`.
+    #[serde(default)]
+    pub limits: LimitsConfig,
+}
+
+/// `when_stale`: past `nextUpdate`, past the longest silence, or without any source.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum WhenStaleConfig {
+    /// Refuse clients whose revocation status is unknown.
+    Refuse,
+    /// Admit clients whose revocation status is unknown.
+    Admit,
+}
+
+/// `[gateway.limits]`; everything has a default.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// From the connection's first octet to the end of its TLS handshake; default `"10s"`.
+    pub handshake_timeout: Option<Spanned<String>>,
+    /// From a request's first octet to the end of its head; default `"10s"`.
+    pub header_timeout: Option<Spanned<String>>,
+    /// A connection without a request, a request body without octets; default `"60s"`.
+    pub idle_timeout: Option<Spanned<String>>,
+    /// To connect to an upstream; default `"5s"`.
+    pub connect_timeout: Option<Spanned<String>>,
+    /// From the end of the request to the head of the upstream's answer; default `"60s"`.
+    pub upstream_timeout: Option<Spanned<String>>,
+    /// A connection older than this is closed as soon as its requests are answered; default `"1h"`.
+    pub max_age: Option<Spanned<String>>,
+    /// Connections at the same time; default 10000.
+    pub max_connections: Option<Spanned<usize>>,
+    /// TLS handshakes at the same time; default 512.
+    pub max_handshakes: Option<Spanned<usize>>,
+    /// Octets of a request's head; default 32768.
+    pub max_header_bytes: Option<Spanned<u32>>,
+}

@@ -1,0 +1,257 @@
+//! What followed CAs publish, and other people's CRL files, as one view.
+//!
+//! [`Follow::load`] is strict: a source that cannot be read, trusted or that went back stops the
+//! gateway from starting. [`Follow::poll`] is tenacious: such a source raises an alarm, and what
+//! it said last stays in force until its CRLs run out; then `when_stale` decides.
+
+mod crl_files;
+mod marks;
+mod source;
+mod tokens;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_pki::journal::{AuthorityError, JournalError};
+use postern_pki::{Certificate, CrlError, IndexError, IssuerId, RevocationIndex, TrustAnchors};
+use postern_policy::{SerialNumber, TokenName};
+use rustls_pki_types::UnixTime;
+
+use crl_files::CrlFiles;
+use marks::{Marking, MarksFile};
+use source::Source;
+pub(crate) use tokens::{TokenEntry, TokenTable};
+
+/// What to follow; checked settings, absolute paths.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct FollowSettings {
+    /// Published directories of CAs.
+    pub(crate) directories: Vec<PathBuf>,
+    /// Globs of CRL files of other people's CAs.
+    pub(crate) crls: Vec<String>,
+    /// The gateway's state folder: what was seen last, per source.
+    pub(crate) state: PathBuf,
+}
+
+/// One snapshot of everything the followed sources and CRL files say.
+#[derive(Default)]
+pub(crate) struct View {
+    /// Revoked and held serials.
+    pub(crate) index: RevocationIndex,
+    /// Service tokens good at the gateway.
+    pub(crate) tokens: TokenTable,
+    /// Issuers that complete a leaf sent alone.
+    pub(crate) issuers: Vec<Certificate>,
+}
+
+/// What a poll found new.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A certificate was revoked.
+    Revoked {
+        issuer: IssuerId,
+        serial: SerialNumber,
+        common_name: Option<String>,
+    },
+    /// A certificate was put on hold.
+    Held {
+        issuer: IssuerId,
+        serial: SerialNumber,
+        common_name: Option<String>,
+    },
+    /// Anything that can change who is admitted and names no certificate: a CRL, the issuers.
+    IssuersChanged,
+    /// The set of tokens changed.
+    TokensChanged,
+}
+
+/// One source as `gateway check` and alarms show it.
+#[derive(Clone, Debug)]
+pub(crate) struct SourceStatus {
+    /// Directory or CRL file.
+    pub(crate) name: String,
+    /// How long ago its newest CRL was made.
+    pub(crate) age: Option<Duration>,
+    /// What is wrong with it now.
+    pub(crate) alarm: Option<String>,
+}
+
+/// Why a source cannot be followed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FollowError {
+    /// A file could not be read.
+    #[error("cannot read {path}: {why}")]
+    Unreadable { path: PathBuf, why: String },
+    /// Nobody in it leads to our trust.
+    #[error("{path}: {why}")]
+    Authority { path: PathBuf, why: AuthorityError },
+    /// Its journal is not to be believed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// A CRL is not to be believed.
+    #[error("{path}: {why}")]
+    Crl { path: PathBuf, why: CrlError },
+    /// A CRL is older than one seen before.
+    #[error(
+        "{path}: CRL number {found} is lower than {known}, which was seen before: an old copy was put back"
+    )]
+    CrlWentBack {
+        path: PathBuf,
+        found: u128,
+        known: u128,
+    },
+    /// A CRL is not the one the journal names.
+    #[error(
+        "{path}: this is not the CRL that the journal names (number {number}): the file was altered, or is missing"
+    )]
+    CrlMismatch { path: PathBuf, number: u64 },
+    /// A CRL is older than one in force.
+    #[error(transparent)]
+    Index(#[from] IndexError),
+    /// What was seen could not be kept.
+    #[error("cannot keep what was seen of a source in {path}: {why}")]
+    State { path: PathBuf, why: String },
+    /// Two sources have a token of the same name or id.
+    #[error("token {0} is published by two sources: rename it in one of them")]
+    DuplicateToken(TokenName),
+    /// A glob that is none.
+    #[error("crl = {glob:?} is not a path or glob: {why}")]
+    Glob { glob: String, why: String },
+}
+
+/// All followed sources and the view they make.
+pub(crate) struct Follow {
+    sources: Vec<Source>,
+    crl_files: CrlFiles,
+    view: Arc<View>,
+    alarm: Option<String>,
+    now: UnixTime,
+}
+
+impl Follow {
+    /// Reads everything once; any source that cannot be read or trusted is an error.
+    pub(crate) fn load(
+        settings: &FollowSettings,
+        anchors: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<Self, FollowError> {
+        Self::read(settings, anchors, Marking::Keep, now)
+    }
+
+    /// As [`load`](Self::load), and leaves nothing in the state folder: for looking at the
+    /// configuration of a gateway that runs.
+    pub(crate) fn look(
+        settings: &FollowSettings,
+        anchors: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<Self, FollowError> {
+        Self::read(settings, anchors, Marking::LookOnly, now)
+    }
+
+    fn read(
+        settings: &FollowSettings,
+        anchors: &TrustAnchors,
+        marking: Marking,
+        now: UnixTime,
+    ) -> Result<Self, FollowError> {
+        let marks = |name: &str| MarksFile::open(&settings.state, name, marking);
+        let sources = settings
+            .directories
+            .iter()
+            .map(|directory| {
+                Source::open(
+                    directory,
+                    marks(&directory.display().to_string())?,
+                    anchors,
+                    now,
+                )
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let issuers = issuers(&sources, anchors);
+        let crl_files = CrlFiles::load(&settings.crls, marks("crl files")?, &issuers)?;
+        let view = Arc::new(view(&sources, &crl_files)?);
+        Ok(Self {
+            sources,
+            crl_files,
+            view,
+            alarm: None,
+            now,
+        })
+    }
+
+    /// Looks for news; synchronous, a `stat` per source when there is none.
+    pub(crate) fn poll(&mut self, now: UnixTime) -> Vec<Change> {
+        self.now = now;
+        let mut changes: Vec<Change> = self
+            .sources
+            .iter_mut()
+            .flat_map(|source| source.poll(now))
+            .collect();
+        if self.crl_files.poll() {
+            changes.push(Change::IssuersChanged);
+        }
+        if !changes.is_empty() {
+            match view(&self.sources, &self.crl_files) {
+                Ok(view) => {
+                    self.view = Arc::new(view);
+                    self.alarm = None;
+                }
+                Err(error) => {
+                    self.alarm = Some(error.to_string());
+                    changes.clear();
+                }
+            }
+        }
+        changes
+    }
+
+    /// The view as of the last load or poll.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view)
+    }
+
+    /// The sources as of the last load or poll, with their age and what is wrong with them.
+    pub(crate) fn sources(&self) -> Vec<SourceStatus> {
+        let now = self.now;
+        let mut all: Vec<_> = self
+            .sources
+            .iter()
+            .map(|source| source.status(now))
+            .collect();
+        all.extend(self.crl_files.statuses(now));
+        if let (Some(first), Some(alarm)) = (all.first_mut(), &self.alarm) {
+            first.alarm.get_or_insert_with(|| alarm.clone());
+        }
+        all
+    }
+}
+
+/// Whoever may have signed a CRL we are given: our anchors, and the issuers of followed CAs.
+fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
+    let followed = sources.iter().flat_map(Source::issuers);
+    anchors
+        .certificates()
+        .iter()
+        .chain(followed)
+        .cloned()
+        .collect()
+}
+
+fn view(sources: &[Source], crl_files: &CrlFiles) -> Result<View, FollowError> {
+    let mut index = RevocationIndex::new();
+    let mut tokens = TokenTable::default();
+    for source in sources {
+        index = source.add_to(index)?;
+        tokens.add(source.tokens())?;
+    }
+    for crl in crl_files.crls() {
+        index = index.with_crl(crl.clone())?;
+    }
+    let issuers = sources.iter().flat_map(Source::issuers).cloned().collect();
+    Ok(View {
+        index,
+        tokens,
+        issuers,
+    })
+}

@@ -1,0 +1,254 @@
+//! Bind, run, drain.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls_pki_types::UnixTime;
+use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::connection::serve;
+use crate::event::{EventLogThread, Notice, OpenEventsError};
+use crate::follow::Follow;
+use crate::keeper::{Keeper, KeeperHandle, LoadError};
+use crate::settings::Settings;
+use crate::state::{Snapshot, State};
+use crate::state_folder::{ReloadOutcome, StateFolder, StateFolderError};
+
+/// Reads the whole configuration again; what SIGHUP calls.
+pub type Loader = Arc<dyn Fn() -> Result<Settings, LoadError> + Send + Sync>;
+
+/// A gateway that listens and has not served yet.
+pub struct Gateway {
+    state: Arc<State>,
+    listener: TcpListener,
+    address: SocketAddr,
+    keeper: KeeperHandle,
+    events: EventLogThread,
+    folder: Arc<StateFolder>,
+}
+
+/// Asks a running gateway for things; cheap to clone.
+#[derive(Clone)]
+pub struct GatewayHandle {
+    keeper: KeeperHandle,
+}
+
+/// Why the gateway does not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {source}; is another program using the port?")]
+    Listen {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The state folder cannot be used.
+    #[error(transparent)]
+    State(#[from] StateFolderError),
+    /// The event file cannot be opened.
+    #[error(transparent)]
+    Events(#[from] OpenEventsError),
+    /// What CAs publish cannot be followed.
+    #[error("{reason}")]
+    Follow {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
+}
+
+/// Why a running gateway stopped without being asked to.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// Without it no revocation would take effect, so nothing is served.
+    #[error("the thread that follows revocations died; see the log above, then start again")]
+    KeeperDied,
+}
+
+impl GatewayHandle {
+    /// Loads the configuration again and puts it in force whole; a bad one is refused.
+    pub async fn reload(&self) -> Option<ReloadOutcome> {
+        self.keeper.reload().await
+    }
+}
+
+impl Gateway {
+    /// Opens everything that must work before the first client is served.
+    ///
+    /// # Errors
+    ///
+    /// A gateway with a bad configuration refuses to start; a running one keeps the last good.
+    pub fn bind(settings: Settings, load: Loader) -> Result<Self, StartError> {
+        let folder = Arc::new(StateFolder::open(&settings.state)?);
+        let follow = Follow::load(&settings.follow, &settings.anchors, UnixTime::now()).map_err(
+            |error| StartError::Follow {
+                reason: error.to_string(),
+            },
+        )?;
+        let (listener, address) = listen(settings.listen).map_err(|source| StartError::Listen {
+            address: settings.listen,
+            source,
+        })?;
+        let events = EventLogThread::start(&settings.events)?;
+        let applications = settings.applications.iter().count();
+        let state = State::new(
+            Snapshot::first(settings, follow.view()),
+            events.log().clone(),
+        );
+        folder.write_pid()?;
+        let keeper = Keeper::start(Arc::clone(&state), follow, load, Arc::clone(&folder));
+        state.log.notice(&Notice::Started {
+            listen: address.to_string(),
+            applications,
+            generation: 1,
+        });
+        Ok(Self {
+            state,
+            listener,
+            address,
+            keeper,
+            events,
+            folder,
+        })
+    }
+
+    /// Where it listens; the port is the real one where 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A handle that outlives `run`.
+    #[must_use]
+    pub fn handle(&self) -> GatewayHandle {
+        GatewayHandle {
+            keeper: self.keeper.clone(),
+        }
+    }
+
+    /// Serves until `shutdown` is ready, then drains.
+    ///
+    /// # Errors
+    ///
+    /// Only when serving on would be unsafe.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Result<(), RunError> {
+        let Self {
+            state,
+            listener,
+            keeper,
+            events,
+            folder,
+            ..
+        } = self;
+        let ended = tokio::select! {
+            () = shutdown => Ok(()),
+            () = keeper.died() => Err(RunError::KeeperDied),
+            () = accept(&state, &listener) => Ok(()),
+        };
+        drop(listener);
+        drain(&state).await;
+        keeper.stop().await;
+        folder.remove_pid();
+        drop(state);
+        events.close();
+        ended
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    let listener = TcpListener::from_std(socket.into())?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Accepts for ever. Out of descriptors it waits, longer each time, instead of spinning.
+async fn accept(state: &Arc<State>, listener: &TcpListener) {
+    let limits = state.snapshot().settings.limits.clone();
+    let connections = Arc::new(Semaphore::new(limits.max_connections));
+    let handshakes = Arc::new(Semaphore::new(limits.max_handshakes));
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let slot = Arc::clone(&connections).acquire_owned().await;
+        let slot = slot.expect("the semaphore is never closed");
+        match listener.accept().await {
+            Ok((socket, address)) => {
+                pause = FIRST_PAUSE;
+                prepare(&socket);
+                let served = serve(Arc::clone(state), socket, address, Arc::clone(&handshakes));
+                state.tasks.spawn(async move {
+                    served.await;
+                    drop(slot);
+                });
+            }
+            Err(error) if is_about_the_client(&error) => {}
+            Err(error) => {
+                tracing::error!("cannot accept a connection: {error}; trying again in {pause:?}");
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+        }
+    }
+}
+
+fn prepare(socket: &TcpStream) {
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE)
+        .with_interval(KEEPALIVE);
+    let outcome = socket
+        .set_nodelay(true)
+        .and_then(|()| SockRef::from(socket).set_tcp_keepalive(&keepalive));
+    if let Err(error) = outcome {
+        tracing::debug!("a socket keeps its default options: {error}");
+    }
+}
+
+fn is_about_the_client(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::Interrupted
+    )
+}
+
+/// No new requests; running ones have `drain` to finish, then they are cut.
+async fn drain(state: &State) {
+    let drain = state.snapshot().settings.drain;
+    let in_flight = state.tasks.len();
+    state.log.notice(&Notice::Stopping {
+        in_flight,
+        drain_s: drain.as_secs(),
+    });
+    state.draining.cancel();
+    state.tasks.close();
+    let mut cut = 0;
+    if timeout(drain, state.tasks.wait()).await.is_err() {
+        cut = state.tasks.len();
+        state.deadline.cancel();
+        timeout(AFTER_CUT, state.tasks.wait()).await.ok();
+    }
+    state.log.notice(&Notice::Stopped { cut });
+}
+
+const BACKLOG: i32 = 1024;
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
+const KEEPALIVE: Duration = Duration::from_secs(30);
+const AFTER_CUT: Duration = Duration::from_secs(5);

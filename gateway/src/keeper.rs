@@ -1,0 +1,316 @@
+//! The one thread that changes what is in force: news of the followed sources, reloads, expiry.
+//!
+//! One thread, so that a reload and a revocation never cross. If it dies the gateway stops: nothing
+//! may be served while revocations are not seen.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use postern_pki::{IssuerId, Rejection, VerifiedPath};
+use postern_policy::SerialNumber;
+use rustls_pki_types::UnixTime;
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use crate::event::{Notice, RevocationNotice};
+use crate::follow::{Change, Follow};
+use crate::gateway::Loader;
+use crate::registry::CutReason;
+use crate::settings::Settings;
+use crate::state::State;
+use crate::state_folder::{ReloadOutcome, StateFolder};
+use crate::verifier::Gate;
+
+/// Why a configuration cannot be loaded again; the text is for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct LoadError(String);
+
+impl LoadError {
+    /// Says what is wrong, all of it.
+    pub fn new(reason: impl fmt::Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// What the thread is asked for.
+enum Command {
+    Reload(oneshot::Sender<ReloadOutcome>),
+    Stop,
+}
+
+/// Talks to the keeper; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct KeeperHandle {
+    commands: Sender<Command>,
+    died: CancellationToken,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl KeeperHandle {
+    /// Loads the configuration again. `None` when the gateway is gone.
+    pub(crate) async fn reload(&self) -> Option<ReloadOutcome> {
+        let (reply, outcome) = oneshot::channel();
+        self.commands.send(Command::Reload(reply)).ok()?;
+        outcome.await.ok()
+    }
+
+    /// Waits until the thread is gone, which it should not be.
+    pub(crate) async fn died(&self) {
+        self.died.cancelled().await;
+    }
+
+    /// Ends the thread.
+    pub(crate) async fn stop(&self) {
+        self.commands.send(Command::Stop).ok();
+        self.died.cancelled().await;
+        let thread = self
+            .thread
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the keeper's thread panicked");
+        }
+    }
+}
+
+/// The thread's own things.
+pub(crate) struct Keeper {
+    state: Arc<State>,
+    follow: Follow,
+    load: Loader,
+    folder: Arc<StateFolder>,
+    alarms: BTreeMap<String, String>,
+    attempts: u64,
+}
+
+impl Keeper {
+    /// Starts the thread.
+    pub(crate) fn start(
+        state: Arc<State>,
+        follow: Follow,
+        load: Loader,
+        folder: Arc<StateFolder>,
+    ) -> KeeperHandle {
+        let (commands, receiver) = channel();
+        let died = CancellationToken::new();
+        let on_exit = died.clone().drop_guard();
+        let mut keeper = Self {
+            state,
+            follow,
+            load,
+            folder,
+            alarms: BTreeMap::new(),
+            attempts: 0,
+        };
+        let thread = std::thread::Builder::new()
+            .name("postern-keeper".to_owned())
+            .spawn(move || {
+                let _on_exit = on_exit;
+                keeper.run(&receiver);
+            })
+            .expect("the system can start one more thread");
+        KeeperHandle {
+            commands,
+            died,
+            thread: Arc::new(Mutex::new(Some(thread))),
+        }
+    }
+
+    fn run(&mut self, commands: &Receiver<Command>) {
+        let mut next_sweep = Instant::now();
+        loop {
+            match commands.recv_timeout(POLL) {
+                Ok(Command::Reload(reply)) => {
+                    let outcome = self.reload();
+                    // Nobody waits for the answer where the caller went away.
+                    reply.send(outcome).ok();
+                }
+                Ok(Command::Stop) | Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.take_news();
+            if Instant::now() >= next_sweep {
+                self.sweep();
+                self.report_alarms();
+                next_sweep = Instant::now() + SWEEP;
+            }
+        }
+    }
+
+    /// The new gate first, then the cuts: see `registry`.
+    fn take_news(&mut self) {
+        let observed = Instant::now();
+        let changes = self.follow.poll(UnixTime::now());
+        let view = self.follow.view();
+        let snapshot = self.state.snapshot();
+        let gate = snapshot.gate.load_full();
+        if gate.is_of(&view) {
+            return;
+        }
+        let issuers_changed = changes
+            .iter()
+            .any(|change| matches!(change, Change::IssuersChanged));
+        let settings = &snapshot.settings;
+        snapshot.gate.store(Arc::new(if issuers_changed {
+            Gate::new(&settings.anchors, view, settings.when_stale)
+        } else {
+            gate.with_view(view)
+        }));
+        for change in &changes {
+            match change {
+                Change::Revoked {
+                    issuer,
+                    serial,
+                    common_name,
+                } => {
+                    self.cut(
+                        *issuer,
+                        *serial,
+                        common_name.as_deref(),
+                        CutReason::Revoked,
+                        observed,
+                    );
+                }
+                Change::Held {
+                    issuer,
+                    serial,
+                    common_name,
+                } => {
+                    self.cut(
+                        *issuer,
+                        *serial,
+                        common_name.as_deref(),
+                        CutReason::Held,
+                        observed,
+                    );
+                }
+                Change::IssuersChanged | Change::TokensChanged => {}
+            }
+        }
+        // A CRL or issuer names no certificate: whoever it concerns is found by looking.
+        if issuers_changed {
+            self.sweep();
+        }
+    }
+
+    fn cut(
+        &self,
+        issuer: IssuerId,
+        serial: SerialNumber,
+        common_name: Option<&str>,
+        reason: CutReason,
+        observed: Instant,
+    ) {
+        let connections_cut = self.state.registry.cut(issuer, serial, reason);
+        self.state.log.notice(&Notice::Revocation(RevocationNotice {
+            reason: reason.code(),
+            issuer: issuer.to_string(),
+            serial: serial.to_string(),
+            common_name,
+            connections_cut,
+            duration_ms: observed.elapsed().as_millis(),
+        }));
+    }
+
+    /// Expiry, staleness and clock jumps: the wall clock is asked again each time.
+    fn sweep(&self) {
+        let snapshot = self.state.snapshot();
+        let gate = snapshot.gate.load();
+        let now = UnixTime::now();
+        self.state
+            .registry
+            .sweep(|path| gate.recheck(path, now).err().map(|why| reason(&why)));
+    }
+
+    fn report_alarms(&mut self) {
+        let mut alarms = BTreeMap::new();
+        for source in self.follow.sources() {
+            if let Some(alarm) = source.alarm {
+                alarms.insert(source.name, alarm);
+            }
+        }
+        for (source, alarm) in &alarms {
+            if self.alarms.get(source) != Some(alarm) {
+                tracing::warn!("{source}: {alarm}");
+                self.state.log.notice(&Notice::SourceAlarm {
+                    source,
+                    reason: alarm,
+                });
+            }
+        }
+        for source in self
+            .alarms
+            .keys()
+            .filter(|source| !alarms.contains_key(*source))
+        {
+            self.state.log.notice(&Notice::SourceRecovered { source });
+        }
+        self.alarms = alarms;
+    }
+
+    /// A whole new configuration, or the old one and a loud refusal.
+    fn reload(&mut self) -> ReloadOutcome {
+        // Also when the configuration is bad: the log may have been rotated.
+        self.state.log.reopen();
+        self.attempts += 1;
+        let result = self.try_reload();
+        let generation = self.state.snapshot().generation;
+        let outcome = ReloadOutcome::now(self.attempts, generation, result);
+        match &outcome.error {
+            None => self.state.log.notice(&Notice::Reloaded {
+                generation,
+                needs_restart: &outcome.needs_restart,
+            }),
+            Some(reason) => {
+                tracing::error!("reload refused, the old configuration stays: {reason}");
+                self.state
+                    .log
+                    .notice(&Notice::ReloadRefused { generation, reason });
+            }
+        }
+        self.folder.write_reload(&outcome);
+        outcome
+    }
+
+    fn try_reload(&mut self) -> Result<Vec<String>, LoadError> {
+        let old = self.state.snapshot();
+        let new: Settings = (self.load)()?;
+        let needs_restart = old.settings.needs_restart(&new);
+        let new = new.keeping_what_needs_a_restart(&old.settings);
+        let now = UnixTime::now();
+        let follow = Follow::load(&new.follow, &new.anchors, now).map_err(LoadError::new)?;
+        let next = old.next(new, follow.view());
+        self.follow = follow;
+        self.state.replace(next);
+        let gate = self.state.snapshot().gate.load_full();
+        let recheck = |path: &VerifiedPath| gate.recheck_trust(path, now).err();
+        self.state
+            .registry
+            .sweep(|path| recheck(path).map(|why| reason(&why)));
+        Ok(needs_restart.into_iter().map(str::to_owned).collect())
+    }
+}
+
+/// Why a connection is cut whose certificate is not accepted any more.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "every other rejection is told apart in events"
+)]
+fn reason(rejection: &Rejection) -> CutReason {
+    match rejection {
+        Rejection::Expired { .. } => CutReason::Expired,
+        Rejection::Revoked { .. } => CutReason::Revoked,
+        Rejection::Held { .. } => CutReason::Held,
+        _ => CutReason::NoLongerAccepted,
+    }
+}
+
+/// How often the sources are looked at: a revocation takes effect within this time.
+const POLL: Duration = Duration::from_millis(100);
+const SWEEP: Duration = Duration::from_secs(1);

@@ -1,0 +1,43 @@
+//! Who the handshake established, once per connection.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postern_pki::VerifiedPath;
+use postern_policy::{CertificateIdentity, ClientAuth};
+
+use crate::activity::Activity;
+use crate::registry::Cut;
+
+/// The other end: a verified certificate, or nobody in particular. A bad certificate is neither:
+/// it ended the handshake.
+#[derive(Clone)]
+pub(crate) enum Peer {
+    Certificate(Arc<VerifiedPath>),
+    Anonymous,
+}
+
+impl Peer {
+    /// The verified path, where there is one.
+    pub(crate) fn path(&self) -> Option<&Arc<VerifiedPath>> {
+        match self {
+            Self::Certificate(path) => Some(path),
+            Self::Anonymous => None,
+        }
+    }
+
+    /// What rules look at.
+    pub(crate) fn identity(&self) -> Option<&CertificateIdentity> {
+        self.path().map(|path| &**path.identity())
+    }
+}
+
+/// What every request of one connection shares.
+pub(crate) struct Connection {
+    pub(crate) address: IpAddr,
+    /// The client-auth mode of the handshake; a host of another one is misdirected.
+    pub(crate) scope: ClientAuth,
+    pub(crate) peer: Peer,
+    pub(crate) cut: Arc<Cut>,
+    pub(crate) activity: Arc<Activity>,
+}

@@ -1,0 +1,229 @@
+//! Service tokens: two headers, both or neither, once each.
+
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
+use http::HeaderMap;
+use http::header::HeaderName;
+use rustls_pki_types::UnixTime;
+
+use crate::follow::{TokenEntry, TokenTable};
+
+/// Why a presented token is no credential. The client is told less than the event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TokenRefusal {
+    #[error("only one of CF-Access-Client-Id and CF-Access-Client-Secret was sent")]
+    Incomplete,
+    #[error("CF-Access-Client-Id or CF-Access-Client-Secret was sent twice")]
+    Duplicate,
+    #[error("no token has this client id")]
+    Unknown,
+    #[error("the client id is known, the secret is not its own")]
+    WrongSecret,
+    #[error("the token is disabled")]
+    Disabled,
+    #[error("the token has expired")]
+    Expired,
+}
+
+impl TokenRefusal {
+    /// The stable reason in events.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Incomplete => "token_incomplete",
+            Self::Duplicate => "token_duplicate",
+            Self::Unknown => "token_unknown",
+            Self::WrongSecret => "token_wrong_secret",
+            Self::Disabled => "token_disabled",
+            Self::Expired => "token_expired",
+        }
+    }
+
+    /// What the client is told: nothing that helps to guess.
+    pub(crate) fn public_code(self) -> &'static str {
+        match self {
+            Self::Incomplete => "token_incomplete",
+            Self::Duplicate => "token_duplicate",
+            Self::Unknown | Self::WrongSecret | Self::Disabled | Self::Expired => "token_invalid",
+        }
+    }
+}
+
+/// Looks the presented token up. `None` where none was presented.
+///
+/// Call it only for applications that name a token: elsewhere the headers mean nothing.
+pub(crate) fn authenticate<'t>(
+    headers: &HeaderMap,
+    tokens: &'t TokenTable,
+    now: UnixTime,
+) -> Result<Option<(&'t TokenEntry, String)>, TokenRefusal> {
+    let id = once(headers, &CLIENT_ID)?;
+    let secret = once(headers, &CLIENT_SECRET)?;
+    let (id, secret) = match (id, secret) {
+        (None, None) => return Ok(None),
+        (Some(id), Some(secret)) => (id, secret),
+        (Some(_), None) | (None, Some(_)) => return Err(TokenRefusal::Incomplete),
+    };
+    let id = std::str::from_utf8(id).unwrap_or_default();
+    let entry = check(tokens.find(id), secret, now)?;
+    Ok(Some((entry, id.to_owned())))
+}
+
+/// The same work for an id we know and one we do not: one digest, one comparison at least.
+fn check<'t>(
+    entry: Option<&'t TokenEntry>,
+    secret: &[u8],
+    now: UnixTime,
+) -> Result<&'t TokenEntry, TokenRefusal> {
+    let presented = digest(&SHA256, secret);
+    let known: &[[u8; 32]] = entry.map_or(&NOBODY, |entry| &entry.secrets);
+    let mut matches = false;
+    for secret in known {
+        matches |= verify_slices_are_equal(presented.as_ref(), secret).is_ok();
+    }
+    let entry = entry.ok_or(TokenRefusal::Unknown)?;
+    if !matches || secret.is_empty() {
+        return Err(TokenRefusal::WrongSecret);
+    }
+    if !entry.enabled {
+        return Err(TokenRefusal::Disabled);
+    }
+    if entry
+        .expires_at
+        .is_some_and(|expires_at| now.as_secs() >= expires_at)
+    {
+        return Err(TokenRefusal::Expired);
+    }
+    Ok(entry)
+}
+
+fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, TokenRefusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next();
+    match values.next() {
+        Some(_) => Err(TokenRefusal::Duplicate),
+        None => Ok(first.map(http::HeaderValue::as_bytes)),
+    }
+}
+
+const CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
+const CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
+/// No secret has this digest.
+const NOBODY: [[u8; 32]; 1] = [[0; 32]];
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderValue;
+    use postern_policy::TokenName;
+
+    use super::*;
+
+    const NOW: u64 = 1_800_000_000;
+
+    fn entry(secret: &str) -> TokenEntry {
+        let secret: [u8; 32] = digest(&SHA256, secret.as_bytes())
+            .as_ref()
+            .try_into()
+            .unwrap();
+        TokenEntry {
+            name: TokenName::parse("ci-deploy-prod").unwrap(),
+            secrets: vec![[7; 32], secret],
+            expires_at: Some(NOW + 1),
+            enabled: true,
+        }
+    }
+
+    fn now() -> UnixTime {
+        UnixTime::since_unix_epoch(Duration::from_secs(NOW))
+    }
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let pairs = pairs.iter().map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(name, value);
+        }
+        headers
+    }
+
+    fn refusal(pairs: &[(&'static str, &'static str)]) -> Option<TokenRefusal> {
+        authenticate(&headers(pairs), &TokenTable::default(), now())
+            .map(drop)
+            .err()
+    }
+
+    #[test]
+    fn both_headers_once_each_or_neither() {
+        let (id, secret) = (
+            ("cf-access-client-id", "a"),
+            ("cf-access-client-secret", "b"),
+        );
+        assert_eq!(refusal(&[]), None);
+        assert_eq!(refusal(&[id]), Some(TokenRefusal::Incomplete));
+        assert_eq!(refusal(&[secret]), Some(TokenRefusal::Incomplete));
+        assert_eq!(refusal(&[id, id, secret]), Some(TokenRefusal::Duplicate));
+        assert_eq!(
+            refusal(&[id, secret, secret]),
+            Some(TokenRefusal::Duplicate)
+        );
+        assert_eq!(refusal(&[id, secret]), Some(TokenRefusal::Unknown));
+        assert_eq!(
+            refusal(&[
+                ("cf_access_client_id", "a"),
+                ("cf_access_client_secret", "b")
+            ]),
+            None
+        );
+    }
+
+    #[test]
+    fn the_secret_decides_and_then_the_state() {
+        let good = entry("s3cret");
+        assert!(check(Some(&good), b"s3cret", now()).is_ok());
+        assert_eq!(
+            check(Some(&good), b"s3cre", now()).err(),
+            Some(TokenRefusal::WrongSecret)
+        );
+        assert_eq!(
+            check(Some(&entry("")), b"", now()).err(),
+            Some(TokenRefusal::WrongSecret)
+        );
+        assert_eq!(
+            check(None, b"s3cret", now()).err(),
+            Some(TokenRefusal::Unknown)
+        );
+        let disabled = TokenEntry {
+            enabled: false,
+            ..entry("s3cret")
+        };
+        assert_eq!(
+            check(Some(&disabled), b"s3cret", now()).err(),
+            Some(TokenRefusal::Disabled)
+        );
+        let expired = TokenEntry {
+            expires_at: Some(NOW),
+            ..entry("s3cret")
+        };
+        assert_eq!(
+            check(Some(&expired), b"s3cret", now()).err(),
+            Some(TokenRefusal::Expired)
+        );
+    }
+
+    #[test]
+    fn the_client_is_not_told_which_half_was_wrong() {
+        for refusal in [
+            TokenRefusal::Unknown,
+            TokenRefusal::WrongSecret,
+            TokenRefusal::Disabled,
+        ] {
+            assert_eq!(refusal.public_code(), "token_invalid");
+        }
+    }
+}

@@ -1,0 +1,269 @@
+//! The checked configuration: files read, addresses parsed, every cross-field rule applied.
+//!
+//! The only constructor is [`Settings::load`], and it is the same for start, reload and
+//! `gateway check`. It collects every error, not the first.
+
+mod files;
+mod limits;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use postern_pki::{TrustAnchors, WhenStale};
+use postern_policy::config::ConfigError;
+use postern_policy::{ApplicationSet, HostName};
+use rustls::sign::CertifiedKey;
+use toml::Spanned;
+
+pub(crate) use self::limits::Limits;
+use crate::config::{GatewayConfig, WhenStaleConfig};
+use crate::event::EventTarget;
+use crate::follow::FollowSettings;
+
+/// What the gateway runs on; made by [`Settings::load`] only.
+#[derive(Clone)]
+pub struct Settings {
+    pub(crate) listen: SocketAddr,
+    pub(crate) state: PathBuf,
+    pub(crate) events: EventTarget,
+    pub(crate) server_key: Arc<CertifiedKey>,
+    pub(crate) anchors: TrustAnchors,
+    pub(crate) follow: FollowSettings,
+    pub(crate) when_stale: WhenStale,
+    pub(crate) default_host: Option<HostName>,
+    pub(crate) drain: Duration,
+    pub(crate) limits: Limits,
+    pub(crate) applications: Arc<ApplicationSet>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("listen", &self.listen)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Checks a `[gateway]` table. Relative paths count from `base`, the folder of the file.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, each with its place in the file where it has one.
+    pub fn load(
+        config: GatewayConfig,
+        applications: ApplicationSet,
+        base: &Path,
+    ) -> Result<Self, Vec<ConfigError>> {
+        let mut errors = Vec::new();
+        let at = |path: &Path| base.join(path);
+        let state = at(config.state.get_ref());
+        let listen = keep(listen(&config.listen), &mut errors);
+        let server_key = keep(
+            files::server_key(&config.certificate, &config.key, base),
+            &mut errors,
+        );
+        let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
+        let follow = keep(follow(&config, base, state.clone()), &mut errors);
+        let when_stale = keep(when_stale(config.when_stale.as_ref()), &mut errors);
+        let default_host = keep(
+            default_host(config.default_host.as_ref(), &applications),
+            &mut errors,
+        );
+        let drain = keep(limits::duration(config.drain.as_ref(), DRAIN), &mut errors);
+        let limits = keep(Limits::load(&config.limits), &mut errors);
+        let events = match config.events.as_ref().map(Spanned::get_ref) {
+            None => EventTarget::Stdout,
+            Some(word) if word == "stdout" => EventTarget::Stdout,
+            Some(path) => EventTarget::File(at(Path::new(path))),
+        };
+        let all = (|| {
+            Some(Self {
+                listen: listen?,
+                state,
+                events,
+                server_key: server_key?,
+                anchors: anchors?,
+                follow: follow?,
+                when_stale: when_stale?,
+                default_host: default_host?,
+                drain: drain?,
+                limits: limits?,
+                applications: Arc::new(applications),
+            })
+        })();
+        all.ok_or(errors)
+    }
+
+    /// The address that will be bound.
+    #[must_use]
+    pub fn listen(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// The folder where the pid file and the outcome of the last reload are found.
+    #[must_use]
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// Where events go.
+    #[must_use]
+    pub fn events(&self) -> &EventTarget {
+        &self.events
+    }
+
+    /// The applications behind this gateway.
+    #[must_use]
+    pub fn applications(&self) -> &ApplicationSet {
+        &self.applications
+    }
+
+    /// What a reload to `new` cannot change in a running gateway.
+    pub(crate) fn needs_restart(&self, new: &Self) -> Vec<&'static str> {
+        let differs = [
+            ("listen", self.listen != new.listen),
+            ("state", self.state != new.state),
+            ("events", self.events != new.events),
+            (
+                "limits.max_connections",
+                self.limits.max_connections != new.limits.max_connections,
+            ),
+            (
+                "limits.max_handshakes",
+                self.limits.max_handshakes != new.limits.max_handshakes,
+            ),
+        ];
+        differs
+            .into_iter()
+            .filter_map(|(name, differs)| differs.then_some(name))
+            .collect()
+    }
+
+    /// The new settings as far as a running gateway can take them.
+    pub(crate) fn keeping_what_needs_a_restart(mut self, old: &Self) -> Self {
+        self.listen = old.listen;
+        self.state.clone_from(&old.state);
+        self.follow.state.clone_from(&old.follow.state);
+        self.events.clone_from(&old.events);
+        self.limits.max_connections = old.limits.max_connections;
+        self.limits.max_handshakes = old.limits.max_handshakes;
+        self
+    }
+}
+
+/// Splits results so that all errors are told, not only the first.
+fn keep<T>(result: Result<T, Vec<ConfigError>>, errors: &mut Vec<ConfigError>) -> Option<T> {
+    result.map_err(|found| errors.extend(found)).ok()
+}
+
+/// One error at a place in the file.
+fn error<T>(at: &Spanned<T>, message: String, hint: &str) -> Vec<ConfigError> {
+    vec![ConfigError {
+        span: Some(at.span()),
+        message,
+        hint: Some(hint.to_owned()),
+    }]
+}
+
+fn listen(value: &Spanned<String>) -> Result<SocketAddr, Vec<ConfigError>> {
+    value.get_ref().parse().map_err(|_| {
+        let message = format!(
+            "`listen` is {:?}, which is not an address with a port",
+            value.get_ref()
+        );
+        error(
+            value,
+            message,
+            "write an IP address and a port: listen = \"0.0.0.0:8443\"",
+        )
+    })
+}
+
+fn when_stale(value: Option<&Spanned<WhenStaleConfig>>) -> Result<WhenStale, Vec<ConfigError>> {
+    match value.map(Spanned::get_ref) {
+        Some(WhenStaleConfig::Refuse) => Ok(WhenStale::Refuse),
+        Some(WhenStaleConfig::Admit) => Ok(WhenStale::Admit),
+        None => Err(vec![ConfigError {
+            span: None,
+            message: "`[gateway]` does not say what happens when revocation is not known"
+                .to_owned(),
+            hint: Some(
+                "write when_stale = \"refuse\" (safe: clients are refused) or \"admit\"".to_owned(),
+            ),
+        }]),
+    }
+}
+
+fn default_host(
+    value: Option<&Spanned<String>>,
+    applications: &ApplicationSet,
+) -> Result<Option<HostName>, Vec<ConfigError>> {
+    let Some(value) = value else { return Ok(None) };
+    let host = HostName::parse(value.get_ref()).map_err(|why| {
+        error(
+            value,
+            format!("`default_host` is no host name: {why}"),
+            HOST_HINT,
+        )
+    })?;
+    match applications.client_auth(&host) {
+        Some(_) => Ok(Some(host)),
+        None => {
+            let message = format!(
+                "`default_host` is {:?}, which no application has",
+                value.get_ref()
+            );
+            Err(error(value, message, HOST_HINT))
+        }
+    }
+}
+
+fn follow(
+    config: &GatewayConfig,
+    base: &Path,
+    state: PathBuf,
+) -> Result<FollowSettings, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let mut directories = Vec::new();
+    for source in &config.follow {
+        if source.get_ref().contains("://") {
+            let message = format!("cannot follow {:?} over the network yet", source.get_ref());
+            errors.extend(error(source, message, FOLLOW_HINT));
+            continue;
+        }
+        let directory = base.join(source.get_ref());
+        if directory.is_dir() {
+            directories.push(directory);
+        } else {
+            let message = format!("`follow` names {}, which is no folder", directory.display());
+            errors.extend(error(
+                source,
+                message,
+                "give the `public` folder of a CA's home",
+            ));
+        }
+    }
+    let crls = config
+        .crl
+        .iter()
+        .map(|glob| base.join(glob.get_ref()).display().to_string());
+    let settings = FollowSettings {
+        directories,
+        crls: crls.collect(),
+        state,
+    };
+    if errors.is_empty() {
+        Ok(settings)
+    } else {
+        Err(errors)
+    }
+}
+
+const DRAIN: Duration = Duration::from_secs(30);
+const HOST_HINT: &str =
+    "give one of the applications' hosts, or leave it out to refuse such clients";
+const FOLLOW_HINT: &str = "https:// comes with `ca serve`; until then give a folder";

@@ -1,0 +1,175 @@
+//! Where a request wants to go: exactly one host, said once or twice in the same words.
+
+use http::header::{HOST, UPGRADE};
+use http::request::Parts;
+use http::{HeaderMap, Method};
+use postern_policy::{HostName, HostNameError};
+
+/// The host that applications are looked up by, and the authority as the client wrote it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) host: HostName,
+    pub(crate) authority: String,
+}
+
+/// Why nobody can say where a request wants to go.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TargetError {
+    #[error("the request has neither `Host` nor `:authority`")]
+    HostMissing,
+    #[error("the request has more than one `Host`")]
+    HostTwice,
+    #[error("`Host` is not printable ASCII")]
+    HostUnreadable,
+    #[error("{0}")]
+    HostInvalid(#[from] HostNameError),
+    #[error("`Host` is {header}, the request line or `:authority` says {authority}")]
+    HostsDiffer {
+        header: HostName,
+        authority: HostName,
+    },
+    #[error("CONNECT is not served")]
+    Connect,
+    #[error("the request target is not a path")]
+    NotAPath,
+    #[error("this version does not forward WebSocket upgrades")]
+    WebSocket,
+}
+
+impl Target {
+    /// Reads the target from an HTTP/1.1 or HTTP/2 request head, absolute form included.
+    pub(crate) fn of(parts: &Parts) -> Result<Self, TargetError> {
+        if parts.method == Method::CONNECT {
+            return Err(TargetError::Connect);
+        }
+        if !parts.uri.path().starts_with('/') {
+            return Err(TargetError::NotAPath);
+        }
+        let header = host_header(&parts.headers)?;
+        let authority = parts.uri.authority().map(http::uri::Authority::as_str);
+        let target = match (authority, header) {
+            (None, None) => return Err(TargetError::HostMissing),
+            (Some(one), None) | (None, Some(one)) => Self::parse(one)?,
+            (Some(authority), Some(header)) => {
+                agreed(Self::parse(authority)?, Self::parse(header)?)?
+            }
+        };
+        // Said rather than hidden: a client whose upgrade is dropped silently waits for nothing.
+        if wants_websocket(&parts.headers) {
+            return Err(TargetError::WebSocket);
+        }
+        Ok(target)
+    }
+
+    fn parse(authority: &str) -> Result<Self, TargetError> {
+        let host = HostName::parse(authority)?;
+        Ok(Self {
+            host,
+            authority: authority.to_owned(),
+        })
+    }
+}
+
+fn agreed(authority: Target, header: Target) -> Result<Target, TargetError> {
+    if authority.host == header.host {
+        return Ok(authority);
+    }
+    Err(TargetError::HostsDiffer {
+        header: header.host,
+        authority: authority.host,
+    })
+}
+
+fn host_header(headers: &HeaderMap) -> Result<Option<&str>, TargetError> {
+    let mut values = headers.get_all(HOST).iter();
+    let Some(first) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(TargetError::HostTwice);
+    }
+    first
+        .to_str()
+        .map(Some)
+        .map_err(|_| TargetError::HostUnreadable)
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let upgrades = headers
+        .get_all(UPGRADE)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    upgrades
+        .flat_map(|value| value.split(','))
+        .any(|name| name.trim().eq_ignore_ascii_case("websocket"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::Request;
+
+    fn target(uri: &str, hosts: &[&str]) -> Result<String, TargetError> {
+        let mut request = Request::builder().uri(uri);
+        for host in hosts {
+            request = request.header("host", *host);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        Target::of(&parts).map(|target| target.host.to_string())
+    }
+
+    #[test]
+    fn one_host_function_serves_every_form() {
+        let name = Ok("app.example.com".to_owned());
+        assert_eq!(target("/", &["App.Example.COM"]), name);
+        assert_eq!(target("/", &["app.example.com.:8443"]), name);
+        assert_eq!(target("https://app.example.com/x", &[]), name);
+        assert_eq!(
+            target("https://APP.example.com:8443/x", &["app.example.com"]),
+            name
+        );
+    }
+
+    #[test]
+    fn whatever_is_ambiguous_is_refused() {
+        assert_eq!(target("/", &[]), Err(TargetError::HostMissing));
+        assert_eq!(
+            target("/", &["a.example", "a.example"]),
+            Err(TargetError::HostTwice)
+        );
+        assert!(matches!(
+            target("/", &["user@a.example"]),
+            Err(TargetError::HostInvalid(_))
+        ));
+        assert!(matches!(
+            target("/", &["a.example, b.example"]),
+            Err(TargetError::HostInvalid(_))
+        ));
+        assert!(matches!(
+            target("https://a.example/", &["b.example"]),
+            Err(TargetError::HostsDiffer { .. })
+        ));
+        assert_eq!(target("*", &["a.example"]), Err(TargetError::NotAPath));
+    }
+
+    #[test]
+    fn connect_and_websocket_are_refused() {
+        let connect = Request::builder()
+            .method("CONNECT")
+            .uri("a.example:443")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        assert_eq!(Target::of(&connect), Err(TargetError::Connect));
+        let upgrade = Request::builder()
+            .uri("/")
+            .header("host", "a.example")
+            .header("upgrade", "h2c, WebSocket")
+            .body(())
+            .unwrap()
+            .into_parts()
+            .0;
+        assert_eq!(Target::of(&upgrade), Err(TargetError::WebSocket));
+    }
+}

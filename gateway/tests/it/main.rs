@@ -1,0 +1,12 @@
+//! A real gateway, a real upstream, real TLS clients: one promise per test.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod admission;
+mod forwarding;
+mod lifecycle;
+mod revocation;
+mod support;

@@ -1,0 +1,291 @@
+//! Who may sign a source's journal: its publishers and issuers, up to our own trust anchors.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use postern_policy::Fingerprint;
+use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
+use x509_parser::oid_registry::OID_X509_EXT_EXTENDED_KEY_USAGE;
+use x509_parser::prelude::{FromDer, X509Certificate};
+
+use super::entry::{Entry, EntryError};
+use super::event::Effect;
+use super::line::{Line, signed_message};
+use crate::{Certificate, IssuerId, TrustAnchors, verify_signed};
+
+/// The DER of the extended key usage that a publisher certificate has, alone and critical:
+/// 2.25.2345902891829282811595810229522233329.
+pub const PUBLISHER_EKU: &[u8] = &[
+    0x69, 0x83, 0xc3, 0xe6, 0xfc, 0xa8, 0xac, 0xea, 0x8f, 0xc5, 0xa9, 0xeb, 0x87, 0x99, 0xf1, 0xba,
+    0x8d, 0xef, 0x71,
+];
+
+const SIGNATURE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
+    algorithms::ECDSA_P256_SHA256,
+    algorithms::ECDSA_P384_SHA384,
+    algorithms::RSA_PKCS1_2048_8192_SHA256,
+    algorithms::ED25519,
+];
+
+/// The certificates that may speak in one source, checked up to one of our trust anchors.
+#[derive(Debug, Clone)]
+pub struct SourceAuthority {
+    anchor: Certificate,
+    issuers: Vec<Certificate>,
+    signers: HashMap<Fingerprint, Signer>,
+}
+
+#[derive(Debug, Clone)]
+struct Signer {
+    certificate: Certificate,
+    role: Role,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    Issuer,
+    Publisher,
+}
+
+/// Why a source, or a line of its journal, is not to be believed.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthorityError {
+    /// No publisher certificate leads to a trust anchor.
+    #[error(
+        "no publisher certificate of this source leads to a certificate in `trust` ({reason}): \
+         follow the CA whose root is in `trust`, or add that root"
+    )]
+    NoAnchor {
+        /// What the path builder said of the last one tried.
+        reason: String,
+    },
+    /// Signed by a certificate this source does not have.
+    #[error("journal entry signed by {0}, which is not a publisher or issuer of this source")]
+    UnknownSigner(Fingerprint),
+    /// The signature is not the signer's over this body.
+    #[error("journal entry with a signature that does not verify: the file was altered")]
+    BadSignature,
+    /// A publisher signed something that admits.
+    #[error(
+        "journal entry {seq} ({kind}) admits, and is signed by a publisher: only an issuer may"
+    )]
+    PublisherAdmits {
+        /// Which entry.
+        seq: u64,
+        /// Its kind.
+        kind: &'static str,
+    },
+    /// The event concerns an issuer that is not under this source's root.
+    #[error("journal entry {seq} speaks for issuer {issuer}, which is not one of this source's")]
+    ForeignIssuer {
+        /// Which entry.
+        seq: u64,
+        /// Whom it speaks for.
+        issuer: IssuerId,
+    },
+    /// Written outside the signer's validity.
+    #[error("journal entry {seq} was written at {time}, outside its signer's validity")]
+    OutsideValidity {
+        /// Which entry.
+        seq: u64,
+        /// When it says it was written.
+        time: String,
+    },
+    /// The body is not an entry.
+    #[error(transparent)]
+    Entry(#[from] EntryError),
+}
+
+impl SourceAuthority {
+    /// Checks what a source publishes against our trust anchors.
+    ///
+    /// A source speaks only for issuers under its publisher's root: issuers that are not signed
+    /// by the anchor the publisher leads to are left out.
+    ///
+    /// # Errors
+    /// When no publisher certificate leads to an anchor.
+    pub fn new(
+        issuers: &[Certificate],
+        publishers: &[Certificate],
+        trust: &TrustAnchors,
+        now: UnixTime,
+    ) -> Result<Self, AuthorityError> {
+        let mut reason = String::from("there is none");
+        let mut verified = Vec::new();
+        for publisher in publishers {
+            match publisher_anchor(publisher, issuers, trust, now) {
+                Ok(anchor) => verified.push((publisher.clone(), anchor)),
+                Err(error) => reason = error,
+            }
+        }
+        let Some((_, anchor)) = verified.last().cloned() else {
+            return Err(AuthorityError::NoAnchor { reason });
+        };
+        let issuers: Vec<_> = issuers
+            .iter()
+            .filter(|issuer| issuer.is_ca() && is_issued_by(issuer, &anchor))
+            .cloned()
+            .collect();
+        let publishers = verified
+            .into_iter()
+            .filter(|(_, root)| root.fingerprint() == anchor.fingerprint())
+            .map(|(publisher, _)| (publisher, Role::Publisher));
+        let signers = issuers
+            .iter()
+            .map(|issuer| (issuer.clone(), Role::Issuer))
+            .chain(publishers)
+            .map(|(certificate, role)| (certificate.fingerprint(), Signer { certificate, role }))
+            .collect();
+        Ok(Self {
+            anchor,
+            issuers,
+            signers,
+        })
+    }
+
+    /// The trust anchor this source stands under.
+    pub fn anchor(&self) -> &Certificate {
+        &self.anchor
+    }
+
+    /// The issuers this source speaks for, its root among them when it publishes it.
+    pub fn issuers(&self) -> &[Certificate] {
+        &self.issuers
+    }
+
+    /// The issuer with this id.
+    pub fn issuer(&self, id: IssuerId) -> Option<&Certificate> {
+        self.issuers
+            .iter()
+            .find(|issuer| IssuerId::of(issuer) == id)
+    }
+
+    /// Checks who signed `line` and whether they may say it.
+    ///
+    /// # Errors
+    /// See [`AuthorityError`]; any of them means that the source is not to be believed.
+    pub fn verify(&self, line: &Line) -> Result<Entry, AuthorityError> {
+        let signer = self
+            .signers
+            .get(&line.signer)
+            .ok_or(AuthorityError::UnknownSigner(line.signer))?;
+        signer.verify(line)?;
+        let entry = Entry::parse(&line.body)?;
+        if signer.role == Role::Publisher && entry.event.effect() == Effect::Admits {
+            let kind = entry.event.kind();
+            return Err(AuthorityError::PublisherAdmits {
+                seq: entry.seq,
+                kind,
+            });
+        }
+        if !signer.was_valid_at(&entry.time) {
+            return Err(AuthorityError::OutsideValidity {
+                seq: entry.seq,
+                time: entry.time,
+            });
+        }
+        let foreign = entry
+            .event
+            .issuers()
+            .into_iter()
+            .find(|id| self.issuer(*id).is_none());
+        match foreign {
+            Some(issuer) => Err(AuthorityError::ForeignIssuer {
+                seq: entry.seq,
+                issuer,
+            }),
+            None => Ok(entry),
+        }
+    }
+}
+
+impl Signer {
+    fn verify(&self, line: &Line) -> Result<(), AuthorityError> {
+        let certificate = EndEntityCert::try_from(self.certificate.der())
+            .map_err(|_| AuthorityError::BadSignature)?;
+        let message = signed_message(&line.body);
+        SIGNATURE_ALGORITHMS
+            .iter()
+            .any(|algorithm| {
+                certificate
+                    .verify_signature(*algorithm, &message, &line.signature)
+                    .is_ok()
+            })
+            .then_some(())
+            .ok_or(AuthorityError::BadSignature)
+    }
+
+    fn was_valid_at(&self, time: &str) -> bool {
+        let seconds = OffsetDateTime::parse(time, &Rfc3339)
+            .ok()
+            .and_then(|time| u64::try_from(time.unix_timestamp()).ok());
+        seconds.is_some_and(|seconds| {
+            (self.certificate.not_before()..=self.certificate.not_after()).contains(&seconds)
+        })
+    }
+}
+
+/// The anchor that `publisher` leads to. An expired publisher is looked at as of its last second:
+/// what it took away while it was valid stays taken away.
+fn publisher_anchor(
+    publisher: &Certificate,
+    issuers: &[Certificate],
+    trust: &TrustAnchors,
+    now: UnixTime,
+) -> Result<Certificate, String> {
+    let anchors: Vec<_> = trust
+        .certificates()
+        .iter()
+        .filter_map(|anchor| webpki::anchor_from_trusted_cert(anchor.der()).ok())
+        .collect();
+    let intermediates: Vec<CertificateDer<'_>> =
+        issuers.iter().map(|issuer| issuer.der().clone()).collect();
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(
+        now.as_secs().min(publisher.not_after()),
+    ));
+    if !is_publisher(publisher) {
+        return Err(format!("{} is no publisher certificate", publisher.subject()));
+    }
+    let leaf = EndEntityCert::try_from(publisher.der()).map_err(|error| error.to_string())?;
+    let path = leaf
+        .verify_for_usage(
+            SIGNATURE_ALGORITHMS,
+            &anchors,
+            &intermediates,
+            at,
+            // `required` would ask it of the intermediates too.
+            KeyUsage::required_if_present(PUBLISHER_EKU),
+            None,
+            None,
+        )
+        .map_err(|error| error.to_string())?;
+    let spki = path.anchor().subject_public_key_info.to_vec();
+    trust
+        .certificates()
+        .iter()
+        .find(|anchor| anchor.spki_der().ends_with(&spki))
+        .cloned()
+        .ok_or_else(|| String::from("the anchor is gone"))
+}
+
+/// Whether the extended key usage is critical and the publisher's alone.
+fn is_publisher(certificate: &Certificate) -> bool {
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return false };
+    let Ok(Some(usage)) = parsed.get_extension_unique(&OID_X509_EXT_EXTENDED_KEY_USAGE) else {
+        return false;
+    };
+    let purpose = usage.value.strip_prefix(&[0x30, 21, 0x06, 19]);
+    usage.critical && purpose == Some(PUBLISHER_EKU)
+}
+
+/// Whether `certificate` is `anchor` itself or signed by it.
+fn is_issued_by(certificate: &Certificate, anchor: &Certificate) -> bool {
+    if certificate.fingerprint() == anchor.fingerprint() {
+        return true;
+    }
+    certificate.issuer_der() == anchor.subject_der()
+        && verify_signed(certificate.der(), anchor.spki_der()).is_ok()
+}
