@@ -10,9 +10,8 @@ pub struct Actor(String);
 impl Actor {
     /// Reads who runs this process.
     pub fn current() -> Self {
-        let user = env::var("USER").unwrap_or_else(|_| {
-            format!("uid {}", rustix::process::getuid().as_raw())
-        });
+        let user = env::var("USER")
+            .unwrap_or_else(|_| format!("uid {}", rustix::process::getuid().as_raw()));
         let host = rustix::system::uname();
         let host = host.nodename().to_string_lossy().into_owned();
         let text = match env::var("SUDO_USER") {
@@ -20,7 +19,12 @@ impl Actor {
             _ => format!("{user}@{host}"),
         };
         // It lands in tables and logs.
-        Self(text.chars().filter(|character| !character.is_control()).take(256).collect())
+        Self(
+            text.chars()
+                .filter(|character| !character.is_control())
+                .take(256)
+                .collect(),
+        )
     }
 
     /// As it stands in the record.

@@ -29,10 +29,14 @@ use crate::{crl, journal, publisher};
 #[derive(Debug, thiserror::Error)]
 pub enum CaError {
     /// There is no home.
-    #[error("there is no Postern home in {0}: make one with `postern ca init`, or name it with --home")]
+    #[error(
+        "there is no Postern home in {0}: make one with `postern ca init`, or name it with --home"
+    )]
     NoHome(PathBuf),
     /// A home without its database.
-    #[error("{0} is missing, and the rest of the home is there: restore the newest backup; do not run `ca init` over it")]
+    #[error(
+        "{0} is missing, and the rest of the home is there: restore the newest backup; do not run `ca init` over it"
+    )]
     NoDatabase(PathBuf),
     /// The store failed.
     #[error(transparent)]
@@ -56,16 +60,22 @@ pub enum CaError {
     #[error("a certificate could not be read: {0}")]
     Certificate(#[from] CertificateError),
     /// The root's passphrase must not be the intermediates'.
-    #[error("the root and the intermediates have the same passphrase: whoever learns one would have both; choose two")]
+    #[error(
+        "the root and the intermediates have the same passphrase: whoever learns one would have both; choose two"
+    )]
     SamePassphrase,
     /// The root's folder lies in the home.
-    #[error("{0} is inside the home: the root must leave this machine, so give it a folder of its own")]
+    #[error(
+        "{0} is inside the home: the root must leave this machine, so give it a folder of its own"
+    )]
     RootInsideHome(PathBuf),
     /// The publisher's key has no certificate.
     #[error("{0} belongs to no publisher certificate of this home: restore the newest backup")]
     PublisherMismatch(PathBuf),
     /// The publisher's certificate has ended.
-    #[error("the publisher certificate has expired: run `postern ca crl publish`, which renews it and needs the passphrase, and then this again")]
+    #[error(
+        "the publisher certificate has expired: run `postern ca crl publish`, which renews it and needs the passphrase, and then this again"
+    )]
     PublisherExpired,
     /// There is no issuer of that kind.
     #[error("this home has no {0} issuer")]
@@ -112,7 +122,12 @@ impl CertificateAuthority {
         }
         let store = Store::open(&home.database())?;
         publish::publish(&home, &store)?;
-        Ok(Self { home, store, profiles, actor })
+        Ok(Self {
+            home,
+            store,
+            profiles,
+            actor,
+        })
     }
 
     /// Its files.
@@ -149,7 +164,11 @@ impl CertificateAuthority {
     ///
     /// # Errors
     /// When the passphrase is wrong or missing, or an issuer may not sign now.
-    pub fn unlock(&self, passphrase: Option<&Passphrase>, now: u64) -> Result<Unlocked<'_>, CaError> {
+    pub fn unlock(
+        &self,
+        passphrase: Option<&Passphrase>,
+        now: u64,
+    ) -> Result<Unlocked<'_>, CaError> {
         let open = |role, path: PathBuf| -> Result<Issuer, CaError> {
             let key = key::load(&path, passphrase)?;
             Ok(Issuer::load(self.issuer(role)?, key, now)?)
@@ -160,7 +179,11 @@ impl CertificateAuthority {
             publisher::renew(&self.home, &self.store, &client, &self.actor, now)?;
             publish::publish(&self.home, &self.store)?;
         }
-        Ok(Unlocked { authority: self, client, server })
+        Ok(Unlocked {
+            authority: self,
+            client,
+            server,
+        })
     }
 
     /// Revokes certificates, all of them or none; what was revoked already is left as it is.
@@ -178,7 +201,12 @@ impl CertificateAuthority {
         now: u64,
     ) -> Result<Vec<CertificateRecord>, CaError> {
         let publisher = publisher::load(&self.home, &self.store, now)?;
-        let mark = RevocationMark { at: now, reason, by: self.actor.to_string(), note };
+        let mark = RevocationMark {
+            at: now,
+            reason,
+            by: self.actor.to_string(),
+            note,
+        };
         let issuers = self.store.issuers()?;
         let revoked = self.store.write(move |connection| {
             let mut revoked = Vec::new();
@@ -201,9 +229,11 @@ impl CertificateAuthority {
     /// When there is no such token, or it cannot be made durable or published.
     pub fn disable_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
         let told = name.clone();
-        self.take_away(Event::TokenDisabled(TokenEvent { name: name.clone() }), now, move |connection| {
-            store::set_token_enabled(connection, &told, false)
-        })
+        self.take_away(
+            Event::TokenDisabled(TokenEvent { name: name.clone() }),
+            now,
+            move |connection| store::set_token_enabled(connection, &told, false),
+        )
     }
 
     /// Removes a token; no passphrase is needed.
@@ -212,9 +242,11 @@ impl CertificateAuthority {
     /// When there is no such token, or it cannot be made durable or published.
     pub fn delete_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
         let told = name.clone();
-        self.take_away(Event::TokenRemoved(TokenEvent { name: name.clone() }), now, move |connection| {
-            store::remove_token(connection, &told)
-        })
+        self.take_away(
+            Event::TokenRemoved(TokenEvent { name: name.clone() }),
+            now,
+            move |connection| store::remove_token(connection, &told),
+        )
     }
 
     fn take_away(
@@ -257,14 +289,21 @@ impl Unlocked<'_> {
     /// # Errors
     /// When one cannot be signed, made durable or published; numbers never go back.
     pub fn publish_crls(self, now: u64) -> Result<Vec<PublishedCrl>, CaError> {
-        let Self { authority, client, server } = self;
+        let Self {
+            authority,
+            client,
+            server,
+        } = self;
         let published = authority.store.write(move |connection| {
             let mut published = Vec::new();
             for issuer in [&client, &server] {
                 let crl = crl::next(connection, issuer, crl::LIFETIME, now)?;
                 let event = Event::CrlPublished(crl::head(issuer.record(), &crl));
                 journal::append(connection, &event, &client, now)?;
-                published.push(PublishedCrl { issuer: issuer.record().role, crl });
+                published.push(PublishedCrl {
+                    issuer: issuer.record().role,
+                    crl,
+                });
             }
             journal::checkpoint_if_long(connection, &client, now)?;
             Ok(published)
@@ -278,9 +317,11 @@ impl Unlocked<'_> {
     /// # Errors
     /// When one of that name exists, or it cannot be made durable or published.
     pub fn add_token(self, token: TokenRecord, now: u64) -> Result<(), CaError> {
-        self.admit(Event::TokenAdded(token.to_entry()), now, move |connection| {
-            store::add_token(connection, &token)
-        })
+        self.admit(
+            Event::TokenAdded(token.to_entry()),
+            now,
+            move |connection| store::add_token(connection, &token),
+        )
     }
 
     /// Enables a token again.
@@ -289,9 +330,11 @@ impl Unlocked<'_> {
     /// When there is no such token, or it cannot be made durable or published.
     pub fn enable_token(self, name: &TokenName, now: u64) -> Result<(), CaError> {
         let told = name.clone();
-        self.admit(Event::TokenEnabled(TokenEvent { name: name.clone() }), now, move |connection| {
-            store::set_token_enabled(connection, &told, true)
-        })
+        self.admit(
+            Event::TokenEnabled(TokenEvent { name: name.clone() }),
+            now,
+            move |connection| store::set_token_enabled(connection, &told, true),
+        )
     }
 
     fn admit(
@@ -300,7 +343,9 @@ impl Unlocked<'_> {
         now: u64,
         change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), CaError> {
-        let Self { authority, client, .. } = self;
+        let Self {
+            authority, client, ..
+        } = self;
         authority.store.write(move |connection| {
             change(connection)?;
             journal::append(connection, &event, &client, now)
@@ -331,7 +376,10 @@ fn certificate_event(
     let issuer = issuers
         .iter()
         .find(|issuer| issuer.id == record.issuer_id)
-        .ok_or(StoreError::AlteredRow { table: "certificates", row: record.id })?;
+        .ok_or(StoreError::AlteredRow {
+            table: "certificates",
+            row: record.id,
+        })?;
     Ok(CertificateEvent {
         issuer: issuer.issuer_id(),
         serial: record.serial,

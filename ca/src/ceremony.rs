@@ -65,9 +65,12 @@ impl Ceremony<'_> {
         let root = self.root(&store)?;
         let made = self.write_root(&root)?;
         let fingerprint = root.certificate().fingerprint();
-        self.fill(&home, store, root).inspect_err(|_| made.remove())?;
+        self.fill(&home, store, root)
+            .inspect_err(|_| made.remove())?;
         // The database was closed by `fill`; nothing holds the folder open.
-        partial.become_home(self.home).inspect_err(|_| made.remove())?;
+        partial
+            .become_home(self.home)
+            .inspect_err(|_| made.remove())?;
         Ok(Inaugurated {
             root_certificate: made.certificate,
             root_key: made.key,
@@ -80,11 +83,15 @@ impl Ceremony<'_> {
         if fs::read_dir(self.home).is_ok_and(|mut entries| entries.next().is_some()) {
             return Err(FileError::Exists(self.home.to_path_buf()).into());
         }
-        let same = self.root_passphrase.zip(self.passphrase).is_some_and(|(one, two)| one.is_same_as(two));
+        let same = self
+            .root_passphrase
+            .zip(self.passphrase)
+            .is_some_and(|(one, two)| one.is_same_as(two));
         if same {
             return Err(CaError::SamePassphrase);
         }
-        let absolute = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
+        let absolute =
+            |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf());
         if absolute(self.root_dir).starts_with(absolute(self.home)) {
             return Err(CaError::RootInsideHome(self.root_dir.to_path_buf()));
         }
@@ -108,7 +115,10 @@ impl Ceremony<'_> {
     }
 
     fn fill(&self, home: &Home, store: Store, root: Issuer) -> Result<(), CaError> {
-        write_certificate(&home.issuer_certificate(IssuerRole::Root), root.certificate())?;
+        write_certificate(
+            &home.issuer_certificate(IssuerRole::Root),
+            root.certificate(),
+        )?;
         let client = self.intermediate(home, &store, &root, IssuerRole::Client)?;
         let server = self.intermediate(home, &store, &root, IssuerRole::Server)?;
         publisher::renew(home, &store, &client, self.actor, self.now)?;
@@ -144,7 +154,9 @@ impl Ceremony<'_> {
             // So that no verifier takes a leaf under it for a client.
             params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         }
-        let signed = params.signed_by(&key, root.signer()).map_err(sign_error(&name))?;
+        let signed = params
+            .signed_by(&key, root.signer())
+            .map_err(sign_error(&name))?;
         let certificate = Certificate::from_der(signed.der())?;
         write_key(&path, &key, self.passphrase)?;
         write_certificate(&home.issuer_certificate(role), &certificate)?;
@@ -158,7 +170,8 @@ impl Ceremony<'_> {
             key: self.root_dir.join(ROOT_KEY),
         };
         write_key(&files.key, root.key(), self.root_passphrase)?;
-        write_certificate(&files.certificate, root.certificate()).inspect_err(|_| files.remove())?;
+        write_certificate(&files.certificate, root.certificate())
+            .inspect_err(|_| files.remove())?;
         Ok(files)
     }
 }
@@ -185,8 +198,13 @@ struct Partial {
 
 impl Partial {
     fn make(home: &Path) -> Result<Self, CaError> {
-        let name = home.file_name().and_then(|name| name.to_str()).unwrap_or("home");
-        let folder = home.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let name = home
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("home");
+        let folder = home
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(FileError::io("create", folder))?;
         let serial = issuance::random_serial()?;
@@ -195,8 +213,12 @@ impl Partial {
         let public = Home::at(&partial.path).public();
         fs::create_dir(&partial.path).map_err(FileError::io("create", &partial.path))?;
         let private = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&partial.path, private).map_err(FileError::io("create", &partial.path))?;
-        for folder in [postern_pki::journal::JOURNAL_DIR, postern_pki::journal::CRL_DIR] {
+        fs::set_permissions(&partial.path, private)
+            .map_err(FileError::io("create", &partial.path))?;
+        for folder in [
+            postern_pki::journal::JOURNAL_DIR,
+            postern_pki::journal::CRL_DIR,
+        ] {
             let folder = public.join(folder);
             fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
         }
@@ -225,9 +247,17 @@ pub(crate) fn write_key(
     key: &KeyPair,
     passphrase: Option<&Passphrase>,
 ) -> Result<(), CaError> {
-    Ok(files::write_new(path, key::to_pem(key, passphrase)?.as_bytes(), Access::Owner)?)
+    Ok(files::write_new(
+        path,
+        key::to_pem(key, passphrase)?.as_bytes(),
+        Access::Owner,
+    )?)
 }
 
 fn write_certificate(path: &Path, certificate: &Certificate) -> Result<(), FileError> {
-    files::write_new(path, certificate_pem(certificate).as_bytes(), Access::Everybody)
+    files::write_new(
+        path,
+        certificate_pem(certificate).as_bytes(),
+        Access::Everybody,
+    )
 }

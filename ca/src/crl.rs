@@ -36,7 +36,11 @@ pub(crate) fn next(
 
 /// What the journal says of a CRL.
 pub(crate) fn head(issuer: &IssuerRecord, crl: &CrlRecord) -> CrlHead {
-    CrlHead { issuer: issuer.issuer_id(), number: crl.number, sha256: Hash::of(&crl.der) }
+    CrlHead {
+        issuer: issuer.issuer_id(),
+        number: crl.number,
+        sha256: Hash::of(&crl.der),
+    }
 }
 
 fn sign(
@@ -46,7 +50,11 @@ fn sign(
     next_update: u64,
     revoked: &[CertificateRecord],
 ) -> Result<CrlRecord, rcgen::Error> {
-    let key_id = issuer.certificate().subject_key_id().unwrap_or_default().to_vec();
+    let key_id = issuer
+        .certificate()
+        .subject_key_id()
+        .unwrap_or_default()
+        .to_vec();
     let params = CertificateRevocationListParams {
         this_update: timestamp(this_update),
         next_update: timestamp(next_update),
@@ -57,7 +65,12 @@ fn sign(
         key_identifier_method: KeyIdMethod::PreSpecified(key_id),
     };
     let crl = params.signed_by(issuer.signer())?;
-    Ok(CrlRecord { number, this_update, next_update, der: crl.der().to_vec() })
+    Ok(CrlRecord {
+        number,
+        this_update,
+        next_update,
+        der: crl.der().to_vec(),
+    })
 }
 
 fn entry(record: &CertificateRecord) -> Option<RevokedCertParams> {

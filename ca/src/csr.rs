@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use postern_pki::{SignatureError, verify_signed};
-use x509_parser::certification_request::X509CertificationRequest;
 use x509_parser::asn1_rs::{FromDer as _, Tag};
+use x509_parser::certification_request::X509CertificationRequest;
 
 use crate::files::{self, FileError};
 
@@ -29,16 +29,22 @@ pub enum CsrError {
     #[error("not a PKCS#10 signing request in PEM or DER: {0}")]
     Malformed(String),
     /// The signature is not by the key in the request.
-    #[error("the signing request is not signed by the key it holds ({0}): whoever sent it did not prove to have the key")]
+    #[error(
+        "the signing request is not signed by the key it holds ({0}): whoever sent it did not prove to have the key"
+    )]
     ProofOfPossession(SignatureError),
     /// No name.
     #[error("the signing request has no common name: give one with --cn")]
     NoCommonName,
     /// More than one name.
-    #[error("the signing request has {0} common names, and one certificate has one: give it with --cn")]
+    #[error(
+        "the signing request has {0} common names, and one certificate has one: give it with --cn"
+    )]
     SeveralCommonNames(usize),
     /// A name in an encoding that can be read in more than one way.
-    #[error("the common name of the signing request is not UTF-8 or printable text: give one with --cn")]
+    #[error(
+        "the common name of the signing request is not UTF-8 or printable text: give one with --cn"
+    )]
     UnreadableCommonName,
 }
 
@@ -60,7 +66,10 @@ impl VerifiedCsr {
         }
         let spki = csr.certification_request_info.subject_pki.raw.to_vec();
         verify_signed(&der, &spki).map_err(CsrError::ProofOfPossession)?;
-        Ok(Self { common_name: common_name(&csr), spki })
+        Ok(Self {
+            common_name: common_name(&csr),
+            spki,
+        })
     }
 
     /// Reads and checks the request in a file.
@@ -94,18 +103,28 @@ fn der_of(input: &[u8]) -> Result<Vec<u8>, CsrError> {
     match blocks.as_slice() {
         [block] if PEM_TAGS.contains(&block.tag()) => Ok(block.contents().to_vec()),
         [block] => Err(CsrError::Malformed(format!("it is a {}", block.tag()))),
-        blocks => Err(CsrError::Malformed(format!("it holds {} PEM blocks", blocks.len()))),
+        blocks => Err(CsrError::Malformed(format!(
+            "it holds {} PEM blocks",
+            blocks.len()
+        ))),
     }
 }
 
 fn common_name(csr: &X509CertificationRequest<'_>) -> Result<String, CsrError> {
-    let names: Vec<_> = csr.certification_request_info.subject.iter_common_name().collect();
+    let names: Vec<_> = csr
+        .certification_request_info
+        .subject
+        .iter_common_name()
+        .collect();
     let name = match names.as_slice() {
         [] => return Err(CsrError::NoCommonName),
         [name] => name,
         several => return Err(CsrError::SeveralCommonNames(several.len())),
     };
-    let readable = matches!(name.attr_value().tag(), Tag::Utf8String | Tag::PrintableString);
+    let readable = matches!(
+        name.attr_value().tag(),
+        Tag::Utf8String | Tag::PrintableString
+    );
     name.as_str()
         .ok()
         .filter(|_| readable)

@@ -53,9 +53,16 @@ pub fn write_new(path: &Path, content: &[u8], access: Access) -> Result<(), File
     // A hard link, unlike a rename, fails where something stands.
     let linked = fs::hard_link(&partial, path);
     let removed = fs::remove_file(&partial);
-    linked.map_err(|source| match source.kind() {
-        io::ErrorKind::AlreadyExists => FileError::Exists(path.to_path_buf()),
-        _ => FileError::Io { what: "create", path: path.to_path_buf(), source },
+    linked.map_err(|source| {
+        if source.kind() == io::ErrorKind::AlreadyExists {
+            FileError::Exists(path.to_path_buf())
+        } else {
+            FileError::Io {
+                what: "create",
+                path: path.to_path_buf(),
+                source,
+            }
+        }
     })?;
     removed.map_err(FileError::io("remove", &partial))?;
     sync_dir(path)
@@ -69,7 +76,11 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> Result<(), FileEr
     let partial = write_partial(path, content, access)?;
     if let Err(source) = fs::rename(&partial, path) {
         drop(fs::remove_file(&partial));
-        return Err(FileError::Io { what: "replace", path: path.to_path_buf(), source });
+        return Err(FileError::Io {
+            what: "replace",
+            path: path.to_path_buf(),
+            source,
+        });
     }
     sync_dir(path)
 }
@@ -80,7 +91,9 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> Result<(), FileEr
 /// When the system cannot.
 pub(crate) fn sync_dir(path: &Path) -> Result<(), FileError> {
     let folder = folder_of(path);
-    File::open(&folder).and_then(|folder| folder.sync_all()).map_err(FileError::io("sync", &folder))
+    File::open(&folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(FileError::io("sync", &folder))
 }
 
 /// Reads a file.
@@ -106,7 +119,11 @@ fn write_partial(path: &Path, content: &[u8], access: Access) -> Result<PathBuf,
         .map_err(FileError::io("create", &partial))?;
     if let Err(source) = file.write_all(content).and_then(|()| file.sync_all()) {
         drop(fs::remove_file(&partial));
-        return Err(FileError::Io { what: "write", path: path.to_path_buf(), source });
+        return Err(FileError::Io {
+            what: "write",
+            path: path.to_path_buf(),
+            source,
+        });
     }
     Ok(partial)
 }
@@ -116,7 +133,11 @@ fn partial_name(path: &Path) -> Result<PathBuf, FileError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let (Some(name), Ok(())) = (name, rand::fill(&mut random)) else {
         let source = io::Error::from(io::ErrorKind::InvalidFilename);
-        return Err(FileError::Io { what: "create", path: path.to_path_buf(), source });
+        return Err(FileError::Io {
+            what: "create",
+            path: path.to_path_buf(),
+            source,
+        });
     };
     let random = u64::from_ne_bytes(random);
     Ok(folder_of(path).join(format!(".{name}.{random:016x}.partial")))
@@ -151,10 +172,16 @@ mod tests {
         let victim = folder.path().join("victim");
         let link = folder.path().join("link");
         symlink(&victim, &link).unwrap();
-        assert!(matches!(write_new(&link, b"x", Access::Owner), Err(FileError::Exists(_))));
+        assert!(matches!(
+            write_new(&link, b"x", Access::Owner),
+            Err(FileError::Exists(_))
+        ));
         assert!(!victim.exists());
         fs::write(&victim, b"old").unwrap();
-        assert!(matches!(write_new(&victim, b"x", Access::Owner), Err(FileError::Exists(_))));
+        assert!(matches!(
+            write_new(&victim, b"x", Access::Owner),
+            Err(FileError::Exists(_))
+        ));
         assert_eq!(fs::read(&victim).unwrap(), b"old");
     }
 }

@@ -38,7 +38,9 @@ impl Home {
 
     /// The DER of `role`'s newest CRL.
     pub fn crl(&self, role: IssuerRole) -> PathBuf {
-        self.public().join(journal::CRL_DIR).join(crl_file_name(role))
+        self.public()
+            .join(journal::CRL_DIR)
+            .join(crl_file_name(role))
     }
 
     /// The certificate of an issuer.

@@ -103,7 +103,10 @@ impl Prepared {
         prepared.intent.requested_by = actor.as_str().to_owned();
         prepared.params.subject_alt_names = to_san(alt_names)?;
         if let Some(organization) = profile.organization() {
-            prepared.params.distinguished_name.push(DnType::OrganizationName, organization);
+            prepared
+                .params
+                .distinguished_name
+                .push(DnType::OrganizationName, organization);
         }
         Ok(prepared)
     }
@@ -136,21 +139,31 @@ impl Prepared {
         now: u64,
     ) -> Result<Self, IssuanceError> {
         let serial = random_serial()?;
-        let not_before = now.saturating_sub(BACKDATE).max(issuer.certificate().not_before());
-        let not_after = now.saturating_add(lifetime).min(issuer.certificate().not_after());
+        let not_before = now
+            .saturating_sub(BACKDATE)
+            .max(issuer.certificate().not_before());
+        let not_after = now
+            .saturating_add(lifetime)
+            .min(issuer.certificate().not_after());
         let sign = |error| IssuanceError::Sign(name.to_string(), error);
         let mut params = CertificateParams::default();
         params.serial_number = Some(serial.as_octets().to_vec().into());
         params.not_before = timestamp(not_before);
         params.not_after = timestamp(not_after);
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, name.as_str());
+        params
+            .distinguished_name
+            .push(DnType::CommonName, name.as_str());
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.use_authority_key_identifier_extension = true;
         match role {
-            LeafRole::Client => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth],
-            LeafRole::Server => params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth],
+            LeafRole::Client => {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+            }
+            LeafRole::Server => {
+                params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+            }
             LeafRole::Publisher => params.custom_extensions = vec![publisher_usage()],
         }
         let intent = Intent {
@@ -167,7 +180,12 @@ impl Prepared {
             is_client: role == LeafRole::Client,
         };
         let key = SubjectPublicKeyInfo::from_der(key.spki_der()).map_err(sign)?;
-        Ok(Self { intent, params, key, role })
+        Ok(Self {
+            intent,
+            params,
+            key,
+            role,
+        })
     }
 
     /// What is recorded before signing.
@@ -186,7 +204,10 @@ impl Prepared {
         let serial = self.intent.serial;
         let certificate =
             checked.map_err(|what| IssuanceError::SelfCheck { name, serial, what })?;
-        Ok(IssuedCertificate { certificate, issuer: issuer.certificate().clone() })
+        Ok(IssuedCertificate {
+            certificate,
+            issuer: issuer.certificate().clone(),
+        })
     }
 }
 
@@ -198,7 +219,9 @@ impl IssuedCertificate {
 
     /// Leaf, then intermediate: what a TLS client or server presents.
     pub fn to_pem(&self) -> String {
-        [&self.certificate, &self.issuer].map(certificate_pem).concat()
+        [&self.certificate, &self.issuer]
+            .map(certificate_pem)
+            .concat()
     }
 }
 
@@ -224,7 +247,9 @@ pub(crate) fn ca_params(
     params.not_before = timestamp(validity.0);
     params.not_after = timestamp(validity.1);
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::OrganizationName, organization);
+    params
+        .distinguished_name
+        .push(DnType::OrganizationName, organization);
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(match path_length {
         Some(length) => BasicConstraints::Constrained(length),

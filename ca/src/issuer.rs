@@ -34,7 +34,9 @@ pub enum IssuerError {
         reason: &'static str,
     },
     /// The certificate is past its end or before its start.
-    #[error("{subject} is not valid now: it is valid from {not_before} to {not_after} (Unix seconds)")]
+    #[error(
+        "{subject} is not valid now: it is valid from {not_before} to {not_after} (Unix seconds)"
+    )]
     OutsideValidity {
         /// Whose certificate.
         subject: String,
@@ -61,7 +63,10 @@ impl Issuer {
     pub fn load(record: IssuerRecord, key: KeyPair, now: u64) -> Result<Self, IssuerError> {
         let certificate = &record.certificate;
         let subject = certificate.subject();
-        let unfit = |reason| IssuerError::Unfit { subject: subject.clone(), reason };
+        let unfit = |reason| IssuerError::Unfit {
+            subject: subject.clone(),
+            reason,
+        };
         if key.subject_public_key_info() != certificate.spki_der() {
             return Err(IssuerError::KeyMismatch(subject));
         }
@@ -76,10 +81,18 @@ impl Issuer {
         }
         let (not_before, not_after) = (certificate.not_before(), certificate.not_after());
         if !(not_before..=not_after).contains(&now) {
-            return Err(IssuerError::OutsideValidity { subject, not_before, not_after });
+            return Err(IssuerError::OutsideValidity {
+                subject,
+                not_before,
+                not_after,
+            });
         }
-        let signer = rcgen::Issuer::from_ca_cert_der(certificate.der(), key)
-            .map_err(|error| IssuerError::Unusable { subject, reason: error.to_string() })?;
+        let signer = rcgen::Issuer::from_ca_cert_der(certificate.der(), key).map_err(|error| {
+            IssuerError::Unusable {
+                subject,
+                reason: error.to_string(),
+            }
+        })?;
         Ok(Self { record, signer })
     }
 

@@ -68,7 +68,11 @@ pub(crate) fn append(
         seq: previous.map_or(1, |head| head.seq + 1),
         hash: Hash::of(body.as_bytes()),
     };
-    let line = Line { signer: signer.fingerprint(), signature, body };
+    let line = Line {
+        signer: signer.fingerprint(),
+        signature,
+        body,
+    };
     store::add_journal_row(connection, head, segment, &line.to_text())
 }
 
@@ -109,7 +113,10 @@ fn current_state(connection: &Connection) -> Result<Checkpoint, StoreError> {
             crls.push(crate::crl::head(&issuer, &crl));
         }
     }
-    let tokens = store::all_tokens(connection)?.iter().map(|token| token.to_entry()).collect();
+    let tokens = store::all_tokens(connection)?
+        .iter()
+        .map(|token| token.to_entry())
+        .collect();
     Ok(Checkpoint { crls, tokens })
 }
 

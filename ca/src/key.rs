@@ -68,7 +68,9 @@ pub enum KeyError {
         mode: u32,
     },
     /// Not a PKCS#8 key in PEM.
-    #[error("{path} holds no private key that Postern can use ({reason}): it must be PKCS#8 in PEM")]
+    #[error(
+        "{path} holds no private key that Postern can use ({reason}): it must be PKCS#8 in PEM"
+    )]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -101,15 +103,21 @@ pub fn generate() -> Result<KeyPair, KeyError> {
 ///
 /// # Errors
 /// When it cannot be encrypted.
-pub fn to_pem(key: &KeyPair, passphrase: Option<&Passphrase>) -> Result<Zeroizing<String>, KeyError> {
+pub fn to_pem(
+    key: &KeyPair,
+    passphrase: Option<&Passphrase>,
+) -> Result<Zeroizing<String>, KeyError> {
     let failed = |error: String| KeyError::Encrypt(error);
     let Some(passphrase) = passphrase else {
         return Ok(Zeroizing::new(key.serialize_pem()));
     };
     let der = Zeroizing::new(key.serialize_der());
-    let info = PrivateKeyInfo::try_from(der.as_slice()).map_err(|error| failed(error.to_string()))?;
+    let info =
+        PrivateKeyInfo::try_from(der.as_slice()).map_err(|error| failed(error.to_string()))?;
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
-    rand::fill(&mut salt).and_then(|()| rand::fill(&mut iv)).map_err(|_| failed("no randomness".into()))?;
+    rand::fill(&mut salt)
+        .and_then(|()| rand::fill(&mut iv))
+        .map_err(|_| failed("no randomness".into()))?;
     let cost = pkcs8::pkcs5::scrypt::Params::new(SCRYPT_LOG_N, 8, 1, 32)
         .map_err(|error| failed(error.to_string()))?;
     let parameters = Parameters::scrypt_aes256cbc(cost, &salt, &iv)
@@ -117,7 +125,9 @@ pub fn to_pem(key: &KeyPair, passphrase: Option<&Passphrase>) -> Result<Zeroizin
     let encrypted = info
         .encrypt_with_params(parameters, passphrase.bytes())
         .map_err(|error| failed(error.to_string()))?;
-    encrypted.to_pem(ENCRYPTED, LineEnding::LF).map_err(|error| failed(error.to_string()))
+    encrypted
+        .to_pem(ENCRYPTED, LineEnding::LF)
+        .map_err(|error| failed(error.to_string()))
 }
 
 /// Whether the key in `path` needs a passphrase.
@@ -126,7 +136,9 @@ pub fn to_pem(key: &KeyPair, passphrase: Option<&Passphrase>) -> Result<Zeroizin
 /// When the file cannot be read.
 pub fn is_encrypted(path: &Path) -> Result<bool, KeyError> {
     let text = Zeroizing::new(files::read(path)?);
-    Ok(text.windows(ENCRYPTED.len()).any(|window| window == ENCRYPTED.as_bytes()))
+    Ok(text
+        .windows(ENCRYPTED.len())
+        .any(|window| window == ENCRYPTED.as_bytes()))
 }
 
 /// Reads the key in `path`.
@@ -136,7 +148,10 @@ pub fn is_encrypted(path: &Path) -> Result<bool, KeyError> {
 pub fn load(path: &Path, passphrase: Option<&Passphrase>) -> Result<KeyPair, KeyError> {
     refuse_loose_mode(path)?;
     let text = Zeroizing::new(files::read(path)?);
-    let unreadable = |reason: String| KeyError::Unreadable { path: path.to_path_buf(), reason };
+    let unreadable = |reason: String| KeyError::Unreadable {
+        path: path.to_path_buf(),
+        reason,
+    };
     let block = pem::parse(text.as_slice()).map_err(|error| unreadable(error.to_string()))?;
     let contents = Zeroizing::new(block.contents().to_vec());
     let der = match block.tag() {
@@ -163,6 +178,9 @@ fn refuse_loose_mode(path: &Path) -> Result<(), KeyError> {
     if mode & 0o077 == 0 {
         Ok(())
     } else {
-        Err(KeyError::LooseMode { path: path.to_path_buf(), mode })
+        Err(KeyError::LooseMode {
+            path: path.to_path_buf(),
+            mode,
+        })
     }
 }

@@ -84,7 +84,9 @@ impl Profiles {
         Self(
             BUILT_IN
                 .into_iter()
-                .map(|(name, days, usage)| (name.to_owned(), Profile::plain(name, DAY * days, usage)))
+                .map(|(name, days, usage)| {
+                    (name.to_owned(), Profile::plain(name, DAY * days, usage))
+                })
                 .collect(),
         )
     }
@@ -102,7 +104,11 @@ impl Profiles {
                 Err(error) => errors.push(error),
             }
         }
-        if errors.is_empty() { Ok(profiles) } else { Err(errors) }
+        if errors.is_empty() {
+            Ok(profiles)
+        } else {
+            Err(errors)
+        }
     }
 
     /// The profile of that name.
@@ -110,10 +116,12 @@ impl Profiles {
     /// # Errors
     /// Names those that exist.
     pub fn get(&self, name: &str) -> Result<&Profile, RequestError> {
-        self.0.get(name).ok_or_else(|| RequestError::UnknownProfile {
-            name: name.to_owned(),
-            known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
-        })
+        self.0
+            .get(name)
+            .ok_or_else(|| RequestError::UnknownProfile {
+                name: name.to_owned(),
+                known: self.0.keys().cloned().collect::<Vec<_>>().join(", "),
+            })
     }
 }
 
@@ -135,12 +143,22 @@ impl Profile {
         let base = base.unwrap_or(&fallback);
         Ok(Self {
             name: name.to_owned(),
-            lifetime: config.lifetime.map_or(Ok(base.lifetime), checked_lifetime)?,
+            lifetime: config
+                .lifetime
+                .map_or(Ok(base.lifetime), checked_lifetime)?,
             permitted: config.common_name.map(checked_pattern).transpose()?,
             organization: config.organization.map(checked_organization).transpose()?,
             usage: config.usage.unwrap_or(base.usage),
-            san_dns: config.san_dns.into_iter().map(Spanned::into_inner).collect(),
-            san_uri: config.san_uri.into_iter().map(Spanned::into_inner).collect(),
+            san_dns: config
+                .san_dns
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
+            san_uri: config
+                .san_uri
+                .into_iter()
+                .map(Spanned::into_inner)
+                .collect(),
         })
     }
 
@@ -199,7 +217,10 @@ fn at<T>(value: &Spanned<String>, result: Result<T, impl ToString>) -> Result<T,
 fn checked_lifetime(value: Spanned<String>) -> Result<Duration, ConfigError> {
     let lifetime = at(&value, parse_duration(value.get_ref()))?;
     if lifetime.is_zero() {
-        return at(&value, Err("a lifetime of nothing: no certificate would ever be valid"));
+        return at(
+            &value,
+            Err("a lifetime of nothing: no certificate would ever be valid"),
+        );
     }
     Ok(lifetime)
 }
@@ -212,5 +233,9 @@ fn checked_organization(value: Spanned<String>) -> Result<String, ConfigError> {
     let text = value.get_ref();
     // RFC 5280 appendix A.1: ub-organization-name.
     let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-    at(&value, fits.then(|| text.clone()).ok_or("an organization has 1 to 64 printable characters"))
+    at(
+        &value,
+        fits.then(|| text.clone())
+            .ok_or("an organization has 1 to 64 printable characters"),
+    )
 }

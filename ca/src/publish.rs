@@ -52,8 +52,11 @@ pub(crate) fn publish(home: &Home, store: &Store) -> Result<(), PublishError> {
         .open(&path)
         .map_err(FileError::io("open", &path))?;
     lock.lock().map_err(FileError::io("lock", &path))?;
-    let issuers: Vec<_> =
-        store.issuers()?.into_iter().map(|issuer| issuer.certificate).collect();
+    let issuers: Vec<_> = store
+        .issuers()?
+        .into_iter()
+        .map(|issuer| issuer.certificate)
+        .collect();
     replace_if_changed(&home.public().join(ISSUERS_FILE), pem(&issuers).as_bytes())?;
     let publishers = pem(&store.publishers()?);
     replace_if_changed(&home.public().join(PUBLISHERS_FILE), publishers.as_bytes())?;
@@ -90,16 +93,24 @@ fn publish_journal(home: &Home, store: &Store) -> Result<(), PublishError> {
         }
         published = rows.last().map_or(published, |row| row.seq);
     }
-    let recorded = store.read(crate::store::journal_head)?.map_or(0, |(head, _)| head.seq);
+    let recorded = store
+        .read(crate::store::journal_head)?
+        .map_or(0, |(head, _)| head.seq);
     if recorded < published {
-        return Err(PublishError::StoreBehind { path, published, recorded });
+        return Err(PublishError::StoreBehind {
+            path,
+            published,
+            recorded,
+        });
     }
     Ok(())
 }
 
 /// Appends rows of one segment, and returns when they are on the disk.
 fn append(folder: &Path, rows: &[JournalRow]) -> Result<(), PublishError> {
-    let Some(first) = rows.first() else { return Ok(()) };
+    let Some(first) = rows.first() else {
+        return Ok(());
+    };
     let path = folder.join(segment_file_name(first.segment));
     let is_new = !path.exists();
     let text: String = rows.iter().map(|row| row.line.as_str()).collect();
@@ -126,15 +137,21 @@ fn last_published(folder: &Path) -> Result<(PathBuf, u64), PublishError> {
         .map_err(read)?
         .into_iter()
         .map(|entry| entry.path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "journal"))
+        .filter(|path| {
+            path.extension()
+                .is_some_and(|extension| extension == "journal")
+        })
         .collect();
     segments.sort();
     while let Some(path) = segments.pop() {
         let (complete, last) = last_line(&path)?;
-        let length = fs::metadata(&path).map_err(FileError::io("read", &path))?.len();
+        let length = fs::metadata(&path)
+            .map_err(FileError::io("read", &path))?
+            .len();
         if complete < length {
             let file = OpenOptions::new().write(true).open(&path);
-            file.and_then(|file| file.set_len(complete)).map_err(FileError::io("cut", &path))?;
+            file.and_then(|file| file.set_len(complete))
+                .map_err(FileError::io("cut", &path))?;
         }
         if let Some(seq) = last.and_then(|line| seq_of(&line)) {
             return Ok((path, seq));
@@ -177,7 +194,9 @@ fn offset(position: usize) -> u64 {
 
 fn seq_of(line: &str) -> Option<u64> {
     let line = postern_pki::journal::Line::parse(line).ok()?;
-    postern_pki::journal::Entry::parse(&line.body).ok().map(|entry| entry.seq)
+    postern_pki::journal::Entry::parse(&line.body)
+        .ok()
+        .map(|entry| entry.seq)
 }
 
 fn replace_if_changed(path: &Path, content: &[u8]) -> Result<(), FileError> {

@@ -53,5 +53,8 @@ pub(crate) fn load(home: &Home, store: &Store, now: u64) -> Result<Publisher, Ca
     if certificate.not_after() < now {
         return Err(CaError::PublisherExpired);
     }
-    Ok(Publisher { fingerprint: certificate.fingerprint(), key })
+    Ok(Publisher {
+        fingerprint: certificate.fingerprint(),
+        key,
+    })
 }

@@ -78,10 +78,14 @@ pub enum RequestError {
         known: String,
     },
     /// A server certificate without a name that a client would check.
-    #[error("a server certificate needs a subject alternative name: add --san DNS-NAME or --san ADDRESS")]
+    #[error(
+        "a server certificate needs a subject alternative name: add --san DNS-NAME or --san ADDRESS"
+    )]
     ServerWithoutAltName,
     /// Alternative names asked for a client.
-    #[error("profile {0:?} is for clients: its subject alternative names come from the profile, not from the request")]
+    #[error(
+        "profile {0:?} is for clients: its subject alternative names come from the profile, not from the request"
+    )]
     AltNameForClient(String),
     /// Not a DNS name or address.
     #[error("{0:?} is neither a DNS name nor an address")]
@@ -101,7 +105,12 @@ impl IssuableName {
     /// Says which rule it breaks.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
         let name = CommonName::parse(text)?;
-        let refuse = |reason| Err(RequestError::NotIssuable { name: text.to_owned(), reason });
+        let refuse = |reason| {
+            Err(RequestError::NotIssuable {
+                name: text.to_owned(),
+                reason,
+            })
+        };
         if text.to_ascii_lowercase().ends_with(".access") {
             // A service token's client id ends so, and Access puts either into a JWT's common_name.
             return refuse("names ending in .access look like a service token's client id");
@@ -130,7 +139,10 @@ impl SubjectAltName {
     /// # Errors
     /// When it is neither.
     pub fn parse(text: &str) -> Result<Self, RequestError> {
-        let bare = text.strip_prefix("DNS:").or_else(|| text.strip_prefix("IP:")).unwrap_or(text);
+        let bare = text
+            .strip_prefix("DNS:")
+            .or_else(|| text.strip_prefix("IP:"))
+            .unwrap_or(text);
         if let Ok(address) = bare.parse() {
             return Ok(Self::Ip(address));
         }
@@ -192,7 +204,13 @@ mod tests {
 
     #[test]
     fn ordinary_names_are_issuable() {
-        for name in ["device-1.factory.corp", "dev-client", "Kühlhaus 7", "a@b.example", "_probe"] {
+        for name in [
+            "device-1.factory.corp",
+            "dev-client",
+            "Kühlhaus 7",
+            "a@b.example",
+            "_probe",
+        ] {
             assert!(!refused(name), "{name}");
         }
     }
@@ -200,8 +218,20 @@ mod tests {
     #[test]
     fn names_that_could_be_taken_for_something_else_are_not_issuable() {
         for name in [
-            "abc.access", "ABC.ACCESS", "a,b", "../x", "/abs", "a+b", "CN=x", "-rf", ".hidden", "",
-            "x\u{0}y", "x\ny", "trailing ", "\u{1b}[31m",
+            "abc.access",
+            "ABC.ACCESS",
+            "a,b",
+            "../x",
+            "/abs",
+            "a+b",
+            "CN=x",
+            "-rf",
+            ".hidden",
+            "",
+            "x\u{0}y",
+            "x\ny",
+            "trailing ",
+            "\u{1b}[31m",
         ] {
             assert!(refused(name), "{name:?}");
         }

@@ -19,11 +19,17 @@ pub(crate) fn check(
     let certificate = Certificate::from_der(der).map_err(|error| error.to_string())?;
     let expect = |same: bool, what: &str| if same { Ok(()) } else { Err(what.to_owned()) };
     expect(certificate.serial() == intent.serial, "its serial number")?;
-    expect(certificate.spki_fingerprint() == intent.spki, "its public key")?;
+    expect(
+        certificate.spki_fingerprint() == intent.spki,
+        "its public key",
+    )?;
     expect(certificate.not_before() == intent.not_before, "its start")?;
     expect(certificate.not_after() == intent.not_after, "its end")?;
     let issuing = issuer.certificate();
-    expect(certificate.issuer_der() == issuing.subject_der(), "its issuer's name")?;
+    expect(
+        certificate.issuer_der() == issuing.subject_der(),
+        "its issuer's name",
+    )?;
     let names = certificate.common_names();
     expect(names == [intent.common_name.as_str()], "its common name")?;
     expect(!certificate.is_ca(), "its basic constraints")?;
@@ -38,8 +44,8 @@ pub(crate) fn check(
 
 /// The same code as the gateway's handshake, with our intermediate as the anchor.
 fn verify_as_client(certificate: &Certificate, issuer: &Issuer, now: u64) -> Result<(), String> {
-    let anchors = TrustAnchors::new(vec![issuer.certificate().clone()])
-        .map_err(|error| error.to_string())?;
+    let anchors =
+        TrustAnchors::new(vec![issuer.certificate().clone()]).map_err(|error| error.to_string())?;
     let verifier = PathVerifier::new(anchors, Vec::new(), LeafProfile::Strict);
     let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
     verifier

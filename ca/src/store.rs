@@ -69,7 +69,9 @@ pub enum StoreError {
         known: i64,
     },
     /// A row was changed by something that is not Postern.
-    #[error("row {row} of table {table} does not match its digest: the database was altered or damaged")]
+    #[error(
+        "row {row} of table {table} does not match its digest: the database was altered or damaged"
+    )]
     AlteredRow {
         /// Which table.
         table: &'static str,
@@ -82,9 +84,12 @@ pub enum StoreError {
     /// The thing does not exist, or not in the state needed.
     #[error("{0}")]
     NotFound(String),
+    /// The key must not be certified.
+    #[error("the public key is refused: {0}. Make a new key")]
+    KeyRefused(&'static str),
     /// The engine failed: disk full, locked for too long, and the like.
     #[error("the database could not be used: {0}")]
-    Engine( Arc<rusqlite::Error>),
+    Engine(Arc<rusqlite::Error>),
     /// A closure inside a transaction failed for a reason of its own.
     #[error("{0}")]
     Refused(String),
@@ -156,7 +161,9 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.run(work).map_err(|error| damaged(error, &self.path))
+        self.writer
+            .run(work)
+            .map_err(|error| damaged(error, &self.path))
     }
 
     /// Runs `work` on the reading connection.
@@ -177,20 +184,27 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY_LIMIT)?;
     // FULL: an acknowledged revocation survives a power cut.
-    let settings = "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;";
-    connection.execute_batch(settings).map_err(|error| damaged(error.into(), path))?;
+    let settings =
+        "PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;";
+    connection
+        .execute_batch(settings)
+        .map_err(|error| damaged(error.into(), path))?;
     Ok(connection)
 }
 
 /// Names the file where the engine found it damaged.
 fn damaged(error: StoreError, path: &Path) -> StoreError {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    match error {
-        StoreError::Engine(engine)
-            if matches!(engine.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase)) =>
-        {
-            StoreError::Corrupt { path: path.to_path_buf(), what: engine.to_string() }
-        }
-        other => other,
+    if let StoreError::Engine(engine) = &error
+        && matches!(
+            engine.sqlite_error_code(),
+            Some(DatabaseCorrupt | NotADatabase)
+        )
+    {
+        return StoreError::Corrupt {
+            path: path.to_path_buf(),
+            what: engine.to_string(),
+        };
     }
+    error
 }

@@ -71,7 +71,10 @@ impl fmt::Debug for ServiceTokenSecret {
 pub fn new_client_id() -> Result<String, NoRandomness> {
     let mut octets = [0; 16];
     rand::fill(&mut octets).map_err(|_| NoRandomness)?;
-    Ok(format!("{:032x}{CLIENT_ID_SUFFIX}", u128::from_be_bytes(octets)))
+    Ok(format!(
+        "{:032x}{CLIENT_ID_SUFFIX}",
+        u128::from_be_bytes(octets)
+    ))
 }
 
 /// Whether `text` has the shape and the checksum of one of our secrets: a scanner can tell a
@@ -101,7 +104,11 @@ mod tests {
         let secret = ServiceTokenSecret::generate().unwrap();
         assert!(is_well_formed_secret(secret.expose()));
         let mut wrong = secret.expose().to_owned();
-        let tenth = if wrong.as_bytes()[10] == b'a' { "b" } else { "a" };
+        let tenth = if wrong.as_bytes()[10] == b'a' {
+            "b"
+        } else {
+            "a"
+        };
         wrong.replace_range(10..11, tenth);
         assert!(!is_well_formed_secret(&wrong));
     }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, token};
+use crate::commands::{
+    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, token,
+};
 use crate::output::Format;
 
 /// mTLS client certificates for clients without a browser, from the first key to a refused connection
@@ -19,7 +21,12 @@ use crate::output::Format;
 /// Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 denied, 5 conflict, 6 policy violation,
 /// 7 partly done, 8 unreachable, 9 integrity, 10 something due, 130 interrupted.
 #[derive(Debug, Parser)]
-#[command(name = "postern", version, verbatim_doc_comment, propagate_version = true)]
+#[command(
+    name = "postern",
+    version,
+    verbatim_doc_comment,
+    propagate_version = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     pub(crate) global: Global,
@@ -37,7 +44,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR", env = "POSTERN_HOME")]
     pub(crate) home: Option<PathBuf>,
     /// How data is written to standard output
-    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
     pub(crate) output: Format,
 }
 

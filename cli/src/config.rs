@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 
 use postern_ca::{CaConfig, Profiles};
 use postern_gateway::{GatewayConfig, Settings};
+use postern_policy::ApplicationSet;
 use postern_policy::config::{
     ApplicationConfig, CloudflareConfig, ConfigError, ServiceTokenSettings, TokenConfig,
 };
-use postern_policy::ApplicationSet;
 use serde::Deserialize;
 
 use crate::error::{CommandError, Kind};
@@ -41,10 +41,8 @@ impl Config {
     /// Reads and checks `path`; all mistakes are told, not only the first.
     pub(crate) fn load(path: &Path) -> Result<Self, CommandError> {
         let text = fs::read_to_string(path).map_err(|error| {
-            let kind = match error.kind() {
-                std::io::ErrorKind::NotFound => Kind::NotFound,
-                _ => Kind::Failure,
-            };
+            let missing = error.kind() == std::io::ErrorKind::NotFound;
+            let kind = if missing { Kind::NotFound } else { Kind::Failure };
             CommandError::new(kind, format!("cannot read {}: {error}", path.display()))
                 .hint("name the file with --config or POSTERN_CONFIG; `postern quickstart` writes an example")
         })?;
@@ -63,10 +61,16 @@ impl Config {
         let mut errors = Vec::new();
         let mut keep = |found: Vec<ConfigError>| errors.extend(found);
         let profiles = Profiles::load(file.ca).map_err(&mut keep).ok();
-        let applications = postern_policy::config::applications(file.application).map_err(&mut keep).ok();
-        let tokens = postern_policy::config::tokens(file.token).map_err(&mut keep).ok();
+        let applications = postern_policy::config::applications(file.application)
+            .map_err(&mut keep)
+            .ok();
+        let tokens = postern_policy::config::tokens(file.token)
+            .map_err(&mut keep)
+            .ok();
         if let Some(cloudflare) = &file.cloudflare {
-            postern_policy::config::cloudflare(cloudflare).map_err(&mut keep).ok();
+            postern_policy::config::cloudflare(cloudflare)
+                .map_err(&mut keep)
+                .ok();
         }
         match (profiles, applications, tokens) {
             (Some(profiles), Some(applications), Some(tokens)) if errors.is_empty() => Ok(Self {
@@ -89,7 +93,10 @@ impl Config {
                 format!("{} has no [gateway] table", self.path.display()),
             ));
         };
-        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = self
+            .path
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         Settings::load(gateway, self.applications, folder)
             .map_err(|errors| mistakes(&self.path, &self.text, &errors))
@@ -104,7 +111,11 @@ fn mistakes(path: &Path, text: &str, errors: &[ConfigError]) -> CommandError {
             Some((line, column)) => format!("{}:{line}:{column}", path.display()),
             None => path.display().to_string(),
         };
-        let hint = error.hint.as_ref().map(|hint| format!("\n    {hint}")).unwrap_or_default();
+        let hint = error
+            .hint
+            .as_ref()
+            .map(|hint| format!("\n    {hint}"))
+            .unwrap_or_default();
         lines.push(format!("{place}: {}{hint}", error.message));
     }
     CommandError::new(Kind::Policy, lines.join("\n"))

@@ -34,7 +34,9 @@ impl Context {
 
     /// The configuration's path: the one named, or `./postern.toml`.
     pub(crate) fn config_path(&self) -> PathBuf {
-        self.config.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG))
+        self.config
+            .clone()
+            .unwrap_or_else(|| PathBuf::from(DEFAULT_CONFIG))
     }
 
     /// The configuration, which must be there.
@@ -56,6 +58,10 @@ impl Context {
             Some(config) => config.profiles,
             None => Profiles::built_in(),
         };
-        Ok(CertificateAuthority::open(Home::at(&self.home), profiles, Actor::current())?)
+        Ok(CertificateAuthority::open(
+            Home::at(&self.home),
+            profiles,
+            Actor::current(),
+        )?)
     }
 }

@@ -49,7 +49,11 @@ pub(crate) struct CommandError {
 
 impl CommandError {
     pub(crate) fn new(kind: Kind, message: impl Display) -> Self {
-        Self { kind, message: message.to_string(), hints: Vec::new() }
+        Self {
+            kind,
+            message: message.to_string(),
+            hints: Vec::new(),
+        }
     }
 
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
@@ -105,6 +109,7 @@ fn store_kind(error: &StoreError) -> Kind {
         StoreError::Missing(_) | StoreError::NotFound(_) => Kind::NotFound,
         StoreError::Corrupt { .. } | StoreError::AlteredRow { .. } => Kind::Integrity,
         StoreError::Conflict(_) => Kind::Conflict,
+        StoreError::KeyRefused(_) => Kind::Policy,
         StoreError::Newer { .. }
         | StoreError::Engine(_)
         | StoreError::Refused(_)

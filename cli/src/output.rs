@@ -59,7 +59,9 @@ impl Listing {
             table.add_row(row.cells.iter().map(|cell| printable(cell)));
         }
         // The first column's padding would indent everything.
-        let lines = table.lines().map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end()));
+        let lines = table
+            .lines()
+            .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(&line).trim_end()));
         lines.collect()
     }
 }
@@ -75,7 +77,11 @@ pub(crate) fn print_object(
         Format::Json => print_json(&with_schema(schema, json)),
         Format::Jsonl => print(&format!("{}\n", with_schema(schema, json))),
         Format::Table => {
-            let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+            let width = fields
+                .iter()
+                .map(|(name, _)| name.len())
+                .max()
+                .unwrap_or_default();
             let lines = fields
                 .iter()
                 .map(|(name, value)| format!("{name:width$}  {}\n", printable(value)));
@@ -84,14 +90,11 @@ pub(crate) fn print_object(
     }
 }
 
-fn with_schema(schema: &str, json: Value) -> Value {
-    match json {
-        Value::Object(mut fields) => {
-            fields.insert(String::from("schema"), Value::from(schema));
-            Value::Object(fields)
-        }
-        other => other,
+fn with_schema(schema: &str, mut json: Value) -> Value {
+    if let Value::Object(fields) = &mut json {
+        fields.insert(String::from("schema"), Value::from(schema));
     }
+    json
 }
 
 fn print_json(value: &Value) -> Result<(), CommandError> {
@@ -102,9 +105,10 @@ fn print_json(value: &Value) -> Result<(), CommandError> {
 pub(crate) fn print(text: &str) -> Result<(), CommandError> {
     let mut out = stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
-            Err(CommandError::new(Kind::Failure, format!("cannot write to standard output: {error}")))
-        }
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(CommandError::new(
+            Kind::Failure,
+            format!("cannot write to standard output: {error}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -120,8 +124,11 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|character| {
             let escape = character.is_control() || is_format_character(character);
-            let escaped: String =
-                if escape { character.escape_unicode().collect() } else { character.into() };
+            let escaped: String = if escape {
+                character.escape_unicode().collect()
+            } else {
+                character.into()
+            };
             escaped.chars().collect::<Vec<_>>()
         })
         .collect()

@@ -64,16 +64,24 @@ pub(crate) fn prompt_new(what: &str) -> Result<Passphrase, CommandError> {
     if first.is_same_as(&second) {
         Ok(first)
     } else {
-        Err(CommandError::usage("the two passphrases differ; nothing was made"))
+        Err(CommandError::usage(
+            "the two passphrases differ; nothing was made",
+        ))
     }
 }
 
 fn prompt(text: &str) -> Result<Passphrase, CommandError> {
     if !stdin().is_terminal() {
-        return Err(CommandError::usage("a passphrase is needed, and there is no terminal to ask on")
-            .hint("give --passphrase-file, or set POSTERN_PASSPHRASE_FILE"));
+        return Err(CommandError::usage(
+            "a passphrase is needed, and there is no terminal to ask on",
+        )
+        .hint("give --passphrase-file, or set POSTERN_PASSPHRASE_FILE"));
     }
-    let typed = rpassword::prompt_password(text)
-        .map_err(|error| CommandError::new(Kind::Failure, format!("cannot read the passphrase: {error}")))?;
+    let typed = rpassword::prompt_password(text).map_err(|error| {
+        CommandError::new(
+            Kind::Failure,
+            format!("cannot read the passphrase: {error}"),
+        )
+    })?;
     Ok(Passphrase::new(SecretString::from(typed))?)
 }

@@ -31,7 +31,11 @@ pub(crate) struct Which {
 impl Which {
     /// What to look up in the store.
     pub(crate) fn selection(&self) -> Result<Selection, CommandError> {
-        let fingerprint = self.cert.as_deref().map(certificate_fingerprint).transpose()?;
+        let fingerprint = self
+            .cert
+            .as_deref()
+            .map(certificate_fingerprint)
+            .transpose()?;
         let spki = self.key.as_deref().map(key_fingerprint).transpose()?;
         Ok(Selection {
             common_name: self.name.clone(),
@@ -46,8 +50,11 @@ impl Which {
     pub(crate) fn find(&self, store: &Store) -> Result<Vec<CertificateRecord>, CommandError> {
         let found = store.certificates(&self.selection()?)?;
         if found.is_empty() {
-            return Err(CommandError::new(Kind::NotFound, format!("there is no certificate {self}"))
-                .hint("`postern cert list` shows what there is; names match exactly"));
+            return Err(CommandError::new(
+                Kind::NotFound,
+                format!("there is no certificate {self}"),
+            )
+            .hint("`postern cert list` shows what there is; names match exactly"));
         }
         Ok(found)
     }
@@ -72,7 +79,10 @@ impl std::fmt::Display for Which {
 /// What a file can be that somebody found lying about.
 pub(crate) fn identify(path: &Path) -> Result<Selection, CommandError> {
     if let Ok(fingerprint) = certificate_fingerprint(path) {
-        return Ok(Selection { fingerprint: Some(fingerprint), ..Selection::default() });
+        return Ok(Selection {
+            fingerprint: Some(fingerprint),
+            ..Selection::default()
+        });
     }
     let spki = match key_fingerprint(path) {
         Ok(spki) => spki,
@@ -81,16 +91,22 @@ pub(crate) fn identify(path: &Path) -> Result<Selection, CommandError> {
             Err(_) => return Err(no_key),
         },
     };
-    Ok(Selection { spki: Some(spki), ..Selection::default() })
+    Ok(Selection {
+        spki: Some(spki),
+        ..Selection::default()
+    })
 }
 
 fn certificate_fingerprint(path: &Path) -> Result<Fingerprint, CommandError> {
     let certificates = certificates_from_pem(&files::read(path)?).map_err(|error| {
-        CommandError::usage(format!("{} holds no certificate in PEM: {error}", path.display()))
+        CommandError::usage(format!(
+            "{} holds no certificate in PEM: {error}",
+            path.display()
+        ))
     })?;
-    let leaf = certificates.first().ok_or_else(|| {
-        CommandError::usage(format!("{} holds no certificate", path.display()))
-    })?;
+    let leaf = certificates
+        .first()
+        .ok_or_else(|| CommandError::usage(format!("{} holds no certificate", path.display())))?;
     Ok(leaf.fingerprint())
 }
 
@@ -98,7 +114,10 @@ fn certificate_fingerprint(path: &Path) -> Result<Fingerprint, CommandError> {
 fn key_fingerprint(path: &Path) -> Result<Fingerprint, CommandError> {
     let text = Zeroizing::new(files::read(path)?);
     let unreadable = |why: String| {
-        CommandError::usage(format!("{} holds no certificate, key or signing request: {why}", path.display()))
+        CommandError::usage(format!(
+            "{} holds no certificate, key or signing request: {why}",
+            path.display()
+        ))
     };
     let text = std::str::from_utf8(&text).map_err(|error| unreadable(error.to_string()))?;
     let key = KeyPair::from_pem(text).map_err(|error| unreadable(error.to_string()))?;

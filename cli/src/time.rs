@@ -5,18 +5,20 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-
 /// Seconds since 1970. A clock before that is taken for 1970, where no certificate is valid.
 pub(crate) fn now() -> u64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// RFC 3339, UTC.
 pub(crate) fn rfc3339(seconds: u64) -> String {
-    let time = OffsetDateTime::UNIX_EPOCH.checked_add(
-        time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX)),
-    );
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| seconds.to_string())
+    let time = OffsetDateTime::UNIX_EPOCH.checked_add(time::Duration::seconds(
+        i64::try_from(seconds).unwrap_or(i64::MAX),
+    ));
+    time.and_then(|time| time.format(&Rfc3339).ok())
+        .unwrap_or_else(|| seconds.to_string())
 }
 
 /// Reads RFC 3339, or plain Unix seconds.
@@ -38,7 +40,11 @@ pub(crate) fn relative(seconds: u64, now: u64) -> String {
         7_200..=172_799 => format!("{} h", length / 3_600),
         _ => format!("{} d", length / 86_400),
     };
-    if seconds >= now { format!("in {}", span(seconds - now)) } else { format!("{} ago", span(now - seconds)) }
+    if seconds >= now {
+        format!("in {}", span(seconds - now))
+    } else {
+        format!("{} ago", span(now - seconds))
+    }
 }
 
 /// Reads a duration such as `30d`.

@@ -10,7 +10,6 @@ use crate::settings::Settings;
 
 /// What a configuration amounts to.
 #[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
 pub struct CheckReport {
     /// Where it would listen.
     pub listen: String,
@@ -26,7 +25,6 @@ pub struct CheckReport {
 
 /// One application.
 #[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
 pub struct ApplicationSummary {
     /// Its name.
     pub name: String,
@@ -40,7 +38,6 @@ pub struct ApplicationSummary {
 
 /// One source of revocations.
 #[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
 pub struct SourceSummary {
     /// Directory or file.
     pub name: String,
@@ -53,7 +50,6 @@ pub struct SourceSummary {
 /// Why a configuration that reads well would still not start.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason}")]
-#[non_exhaustive]
 pub struct CheckError {
     /// What is wrong, and what to do.
     pub reason: String,

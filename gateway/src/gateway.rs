@@ -40,7 +40,6 @@ pub struct GatewayHandle {
 
 /// Why the gateway does not start.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StartError {
     /// The address cannot be listened on.
     #[error("cannot listen on {address}: {source}; is another program using the port?")]
@@ -66,7 +65,6 @@ pub enum StartError {
 
 /// Why a running gateway stopped without being asked to.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum RunError {
     /// Without it no revocation would take effect, so nothing is served.
     #[error("the thread that follows revocations died; see the log above, then start again")]

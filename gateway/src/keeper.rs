@@ -312,5 +312,5 @@ fn reason(rejection: &Rejection) -> CutReason {
 }
 
 /// How often the sources are looked at: a revocation takes effect within this time.
-const POLL: Duration = Duration::from_millis(100);
+const POLL: Duration = Duration::from_millis(50);
 const SWEEP: Duration = Duration::from_secs(1);

@@ -31,7 +31,8 @@ mod tls;
 mod verifier;
 
 use http::header::USER_AGENT;
-use http::{Request, Response};
+use http::{Method, Request, Response};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use postern_policy::{Application, Credentials, Permit, Verdict};
 use rustls_pki_types::UnixTime;
@@ -64,6 +65,7 @@ pub(crate) async fn answer(
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let request_id = RequestId::random();
+    let is_head = request.method() == Method::HEAD;
     let in_flight = connection.activity.begin();
     let cut = Some(std::sync::Arc::clone(&connection.cut));
     let mut record = Record::open(
@@ -84,7 +86,9 @@ pub(crate) async fn answer(
             }
             Err(refusal) => {
                 refusal.note(&mut record);
-                refusal.response(request_id).map(Source::Own)
+                let response = refusal.response(request_id);
+                // hyper never takes a body that HEAD does not send: the record would wait for it.
+                response.map(|body| Source::Own(if is_head { Full::default() } else { body }))
             }
         };
     record.answered(response.status());

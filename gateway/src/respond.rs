@@ -4,7 +4,7 @@
 //! the code and the detail.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use postern_pki::Rejection;
@@ -125,9 +125,11 @@ impl Refusal {
             request_id: request_id.to_string(),
         };
         let body = serde_json::to_vec(&body).expect("two strings make JSON");
+        let length = HeaderValue::from(body.len());
         let mut response = Response::new(Full::new(Bytes::from(body)));
         *response.status_mut() = self.status();
         let headers = response.headers_mut();
+        headers.insert(CONTENT_LENGTH, length);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         let request_id = HeaderValue::from_str(&request_id.to_string());

@@ -9,7 +9,6 @@ use crate::gateway::GatewayHandle;
 /// Why signals cannot be handled.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot handle signals: {0}")]
-#[non_exhaustive]
 pub struct InstallSignalsError(#[from] io::Error);
 
 /// Handles SIGHUP from now on; the returned future is ready at SIGTERM or SIGINT: what

@@ -15,7 +15,6 @@ use crate::keeper::LoadError;
 
 /// What became of the last reload; `last-reload.json` in the state folder.
 #[derive(Clone, Debug, Serialize, Deserialize, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct ReloadOutcome {
     /// Whether the new configuration is in force.
     pub ok: bool,
@@ -55,7 +54,6 @@ impl ReloadOutcome {
 
 /// Why the state folder cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StateFolderError {
     /// It cannot be made or written to.
     #[error("cannot use the state folder {}: {source}; check `[gateway] state`", path.display())]
@@ -80,7 +78,6 @@ pub enum StateFolderError {
 
 /// Why a running gateway could not be told to reload.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum ReloadRequestError {
     /// Nobody holds the pid file.
     #[error("no gateway is running with the state folder {}", path.display())]

@@ -1,5 +1,19 @@
 //! The harness: the real `postern` binary, in an environment of its own.
 
+mod client;
+mod gateway;
+mod http1;
+mod nginx;
 mod postern;
+mod site;
+mod upstream;
 
+pub use client::{Answer, AnyBody, Client, Protocol, connect, dial, full, tls, verdict};
+pub use gateway::{PATIENCE, TestGateway};
+pub use http1::{Sha256, pattern};
+pub use nginx::{Nginx, free_port};
 pub use postern::{Output, Postern, skip_without};
+pub use site::{
+    BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,
+};
+pub use upstream::{Received, Upstream};

@@ -29,7 +29,9 @@ impl Postern {
     /// # Panics
     /// Where the machine gives none.
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder for the test") }
+        Self {
+            folder: tempfile::tempdir().expect("a folder for the test"),
+        }
     }
 
     /// A folder with a CA made by `ca init --no-passphrase`: `root/` and `postern-home/`.
@@ -38,7 +40,15 @@ impl Postern {
     /// Where that fails.
     pub fn with_ca() -> Self {
         let postern = Self::new();
-        let init = ["ca", "init", "--name", "Example Corp", "--root-dir", "root", "--no-passphrase"];
+        let init = [
+            "ca",
+            "init",
+            "--name",
+            "Example Corp",
+            "--root-dir",
+            "root",
+            "--no-passphrase",
+        ];
         postern.run(&init).expect_code(0);
         postern
     }
@@ -79,7 +89,12 @@ impl Postern {
     /// # Panics
     /// Where it cannot be started.
     pub fn tool(&self, program: &str, args: &[&str]) -> Output {
-        Output::of(Command::new(program).args(args).current_dir(self.folder()).stdin(Stdio::null()))
+        Output::of(
+            Command::new(program)
+                .args(args)
+                .current_dir(self.folder())
+                .stdin(Stdio::null()),
+        )
     }
 }
 
@@ -108,7 +123,13 @@ impl Output {
     /// # Panics
     /// Where it is another.
     pub fn expect_code(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "stdout: {}\nstderr: {}", self.stdout, self.stderr);
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout: {}\nstderr: {}",
+            self.stdout,
+            self.stderr
+        );
         self
     }
 
@@ -117,7 +138,8 @@ impl Output {
     /// # Panics
     /// Where it is none.
     pub fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
     }
 }
 
@@ -138,11 +160,16 @@ pub fn skip_without(program: &str) -> bool {
 pub(crate) fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
-        let built = Command::new(env!("CARGO")).args(["build", "--quiet", "-p", "postern"]).status();
+        let built = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "-p", "postern"])
+            .status();
         assert!(built.is_ok_and(|status| status.success()), "postern builds");
         // This program stands in <target>/debug/deps.
         let this = std::env::current_exe().expect("a running program has a path");
-        let profile = this.ancestors().nth(2).expect("tests run from <target>/<profile>/deps");
+        let profile = this
+            .ancestors()
+            .nth(2)
+            .expect("tests run from <target>/<profile>/deps");
         profile.join("postern")
     })
 }

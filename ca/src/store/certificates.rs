@@ -4,10 +4,11 @@ mod record;
 mod revoked;
 
 use postern_policy::{CommonName, Fingerprint, SerialNumber};
-use rusqlite::{Connection, OptionalExtension, ToSql, params};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
-pub use record::{CertificateRecord, CertificateState, RevocationMark};
 use record::{COLUMNS, from_row};
+pub use record::{CertificateRecord, CertificateState, RevocationMark};
 pub(crate) use revoked::{for_crl, mark_revoked};
 
 use super::digest::RowDigest;
@@ -99,7 +100,10 @@ impl Store {
     ///
     /// # Errors
     /// When a row cannot be read or was altered.
-    pub fn certificates(&self, selection: &Selection) -> Result<Vec<CertificateRecord>, StoreError> {
+    pub fn certificates(
+        &self,
+        selection: &Selection,
+    ) -> Result<Vec<CertificateRecord>, StoreError> {
         self.read(|connection| select(connection, selection))
     }
 
@@ -107,10 +111,15 @@ impl Store {
     ///
     /// # Errors
     /// When the row cannot be read.
-    pub fn certificate_der(&self, record: &CertificateRecord) -> Result<Option<Vec<u8>>, StoreError> {
+    pub fn certificate_der(
+        &self,
+        record: &CertificateRecord,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT der FROM certificate_ders WHERE certificate_id = ?1";
         self.read(|connection| {
-            Ok(connection.query_row(sql, [record.id], |row| row.get(0)).optional()?)
+            Ok(connection
+                .query_row(sql, [record.id], |row| row.get(0))
+                .optional()?)
         })
     }
 }
@@ -119,27 +128,47 @@ pub(crate) fn select(
     connection: &Connection,
     selection: &Selection,
 ) -> Result<Vec<CertificateRecord>, StoreError> {
-    let mut conditions = Vec::new();
-    let mut values: Vec<Box<dyn ToSql>> = Vec::new();
-    let mut add = |condition: &'static str, value: Option<Box<dyn ToSql>>| {
-        if let Some(value) = value {
-            conditions.push(condition);
-            values.push(value);
-        }
+    let octets = |octets: &[u8]| Value::Blob(octets.to_vec());
+    let conditions = [
+        (
+            "common_name = ?",
+            selection.common_name.clone().map(Value::Text),
+        ),
+        (
+            "serial = ?",
+            selection.serial.map(|serial| octets(serial.as_octets())),
+        ),
+        (
+            "fingerprint = ?",
+            selection.fingerprint.map(|print| octets(print.as_bytes())),
+        ),
+        (
+            "certificates.spki_sha256 = ?",
+            selection.spki.map(|print| octets(print.as_bytes())),
+        ),
+        (
+            "not_after < ?",
+            selection
+                .ends_before
+                .map(integer)
+                .transpose()?
+                .map(Value::Integer),
+        ),
+        ("certificates.id > ?", selection.after.map(Value::Integer)),
+    ];
+    let (conditions, values): (Vec<_>, Vec<_>) = conditions
+        .into_iter()
+        .filter_map(|(condition, value)| Some((condition, value?)))
+        .unzip();
+    let filter = if conditions.is_empty() {
+        String::from("1")
+    } else {
+        conditions.join(" AND ")
     };
-    add("common_name = ?", selection.common_name.clone().map(|name| Box::new(name) as Box<dyn ToSql>));
-    add("serial = ?", selection.serial.map(|serial| boxed(serial.as_octets())));
-    add("fingerprint = ?", selection.fingerprint.map(|print| boxed(print.as_bytes())));
-    add("certificates.spki_sha256 = ?", selection.spki.map(|print| boxed(print.as_bytes())));
-    let ends_before = selection.ends_before.map(integer).transpose()?;
-    add("not_after < ?", ends_before.map(|end| Box::new(end) as Box<dyn ToSql>));
-    add("certificates.id > ?", selection.after.map(|id| Box::new(id) as Box<dyn ToSql>));
-    let filter =
-        if conditions.is_empty() { String::from("1") } else { conditions.join(" AND ") };
     let limit = selection.limit.map_or(-1, i64::from);
     let sql = format!("SELECT {COLUMNS} WHERE {filter} ORDER BY certificates.id LIMIT {limit}");
     let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(rusqlite::params_from_iter(values))?;
+    let mut rows = statement.query(params_from_iter(values))?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         records.push(from_row(row)?);
@@ -151,18 +180,21 @@ pub(crate) fn by_serial(
     connection: &Connection,
     serial: &SerialNumber,
 ) -> Result<CertificateRecord, StoreError> {
-    let selection = Selection { serial: Some(*serial), ..Selection::default() };
-    select(connection, &selection)?
-        .pop()
-        .ok_or_else(|| StoreError::NotFound(format!("there is no certificate with serial {serial}")))
-}
-
-fn boxed(octets: &[u8]) -> Box<dyn ToSql> {
-    Box::new(octets.to_vec())
+    let selection = Selection {
+        serial: Some(*serial),
+        ..Selection::default()
+    };
+    select(connection, &selection)?.pop().ok_or_else(|| {
+        StoreError::NotFound(format!("there is no certificate with serial {serial}"))
+    })
 }
 
 fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
-    let device_id = intent.is_client.then(|| device_of(connection, intent)).transpose()?;
+    refuse_foreign_key(connection, intent)?;
+    let device_id = intent
+        .is_client
+        .then(|| device_of(connection, intent))
+        .transpose()?;
     let record = CertificateRecord::pending(intent, device_id);
     connection.execute(
         "INSERT INTO certificates (serial, issuer_id, device_id, state, profile, common_name,
@@ -188,11 +220,36 @@ fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// One key is one client's: never the CA's own, never a revoked one, never another name's.
+fn refuse_foreign_key(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM issuers WHERE spki_sha256 = ?1)";
+    if connection.query_row(sql, [intent.spki.as_bytes()], |row| row.get(0))? {
+        return Err(StoreError::KeyRefused("it is the CA's own"));
+    }
+    let selection = Selection {
+        spki: Some(intent.spki),
+        ..Selection::default()
+    };
+    for known in select(connection, &selection)? {
+        if known.state == CertificateState::Revoked {
+            return Err(StoreError::KeyRefused("a certificate with it was revoked"));
+        }
+        if known.common_name != intent.common_name.as_str() {
+            return Err(StoreError::KeyRefused(
+                "another name has a certificate with it",
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The device of that name, made with the first certificate it gets.
 fn device_of(connection: &Connection, intent: &Intent) -> Result<i64, StoreError> {
     let name = intent.common_name.as_str();
     let sql = "SELECT id FROM devices WHERE name = ?1";
-    let known = connection.query_row(sql, [name], |row| row.get(0)).optional()?;
+    let known = connection
+        .query_row(sql, [name], |row| row.get(0))
+        .optional()?;
     if let Some(id) = known {
         return Ok(id);
     }
@@ -219,7 +276,10 @@ fn update(connection: &Connection, record: &CertificateRecord) -> Result<(), Sto
         params![
             record.id,
             record.state.as_str(),
-            record.fingerprint.as_ref().map(|print| print.as_bytes().as_slice()),
+            record
+                .fingerprint
+                .as_ref()
+                .map(|print| print.as_bytes().as_slice()),
             mark.map(|mark| integer(mark.at)).transpose()?,
             mark.map(|mark| mark.reason.code()),
             mark.map(|mark| mark.by.as_str()),

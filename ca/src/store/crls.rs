@@ -47,8 +47,11 @@ pub(crate) fn replace(
     issuer: &IssuerRecord,
     crl: &CrlRecord,
 ) -> Result<(), StoreError> {
-    let (number, this, next) =
-        (integer(crl.number)?, integer(crl.this_update)?, integer(crl.next_update)?);
+    let (number, this, next) = (
+        integer(crl.number)?,
+        integer(crl.this_update)?,
+        integer(crl.next_update)?,
+    );
     connection.execute(
         "INSERT INTO crls (issuer_id, number, this_update, next_update, der, digest)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)
@@ -56,11 +59,20 @@ pub(crate) fn replace(
              this_update = excluded.this_update, next_update = excluded.next_update,
              der = excluded.der, digest = excluded.digest
          WHERE crls.number < excluded.number",
-        params![issuer.id, number, this, next, crl.der, digest(issuer.id, number, this, next, &crl.der)],
+        params![
+            issuer.id,
+            number,
+            this,
+            next,
+            crl.der,
+            digest(issuer.id, number, this, next, &crl.der)
+        ],
     )?;
     match connection.changes() {
         1 => Ok(()),
-        _ => Err(StoreError::Conflict(format!("CRL number {number} or a higher one"))),
+        _ => Err(StoreError::Conflict(format!(
+            "CRL number {number} or a higher one"
+        ))),
     }
 }
 
@@ -68,7 +80,10 @@ fn from_row(row: &Row<'_>, issuer: i64) -> Result<CrlRecord, StoreError> {
     let (number, this, next, der): (i64, i64, i64, Vec<u8>) =
         (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
     if row.get::<_, Vec<u8>>(4)? != digest(issuer, number, this, next, &der) {
-        return Err(StoreError::AlteredRow { table: "crls", row: issuer });
+        return Err(StoreError::AlteredRow {
+            table: "crls",
+            row: issuer,
+        });
     }
     Ok(CrlRecord {
         number: natural(number)?,

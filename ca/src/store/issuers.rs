@@ -75,9 +75,18 @@ impl Store {
             let digest = digest(role.as_str(), spki.as_bytes(), certificate.der());
             connection.execute(
                 "INSERT INTO issuers (role, spki_sha256, der, digest) VALUES (?1, ?2, ?3, ?4)",
-                params![role.as_str(), spki.as_bytes(), certificate.der().as_ref(), digest],
+                params![
+                    role.as_str(),
+                    spki.as_bytes(),
+                    certificate.der().as_ref(),
+                    digest
+                ],
             )?;
-            Ok(IssuerRecord { id: connection.last_insert_rowid(), role, certificate })
+            Ok(IssuerRecord {
+                id: connection.last_insert_rowid(),
+                role,
+                certificate,
+            })
         })
     }
 
@@ -105,18 +114,28 @@ impl Store {
     /// When a row cannot be read or was altered.
     pub fn publishers(&self) -> Result<Vec<Certificate>, StoreError> {
         self.read(|connection| {
-            let mut statement =
-                connection.prepare("SELECT id, fingerprint, der, digest FROM publishers ORDER BY id")?;
+            let mut statement = connection
+                .prepare("SELECT id, fingerprint, der, digest FROM publishers ORDER BY id")?;
             let rows = statement.query_map([], |row| {
-                Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?, row.get::<_, Vec<u8>>(2)?, row.get::<_, Vec<u8>>(3)?))
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, Vec<u8>>(1)?,
+                    row.get::<_, Vec<u8>>(2)?,
+                    row.get::<_, Vec<u8>>(3)?,
+                ))
             })?;
             rows.map(|row| {
                 let (row, fingerprint, der, digest) = row?;
                 if digest != publisher_digest(&fingerprint, &der) {
-                    return Err(StoreError::AlteredRow { table: "publishers", row });
+                    return Err(StoreError::AlteredRow {
+                        table: "publishers",
+                        row,
+                    });
                 }
-                Certificate::from_der(&der)
-                    .map_err(|_| StoreError::AlteredRow { table: "publishers", row })
+                Certificate::from_der(&der).map_err(|_| StoreError::AlteredRow {
+                    table: "publishers",
+                    row,
+                })
             })
             .collect()
         })
@@ -124,8 +143,8 @@ impl Store {
 }
 
 pub(crate) fn all(connection: &Connection) -> Result<Vec<IssuerRecord>, StoreError> {
-    let mut statement = connection
-        .prepare("SELECT id, role, spki_sha256, der, digest FROM issuers ORDER BY id")?;
+    let mut statement =
+        connection.prepare("SELECT id, role, spki_sha256, der, digest FROM issuers ORDER BY id")?;
     let mut rows = statement.query([])?;
     let mut issuers = Vec::new();
     while let Some(row) = rows.next()? {
@@ -137,19 +156,33 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<IssuerRecord>, StoreErr
 fn from_row(row: &Row<'_>) -> Result<IssuerRecord, StoreError> {
     let id = row.get(0)?;
     let (role, spki, der): (String, Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?, row.get(3)?);
-    let altered = || StoreError::AlteredRow { table: "issuers", row: id };
+    let altered = || StoreError::AlteredRow {
+        table: "issuers",
+        row: id,
+    };
     if row.get::<_, Vec<u8>>(4)? != digest(&role, &spki, &der) {
         return Err(altered());
     }
     let role = IssuerRole::parse(&role).ok_or_else(altered)?;
     let certificate = Certificate::from_der(&der).map_err(|_| altered())?;
-    Ok(IssuerRecord { id, role, certificate })
+    Ok(IssuerRecord {
+        id,
+        role,
+        certificate,
+    })
 }
 
 fn digest(role: &str, spki: &[u8], der: &[u8]) -> Vec<u8> {
-    RowDigest::of("issuers").text(role).octets(spki).octets(der).finish()
+    RowDigest::of("issuers")
+        .text(role)
+        .octets(spki)
+        .octets(der)
+        .finish()
 }
 
 fn publisher_digest(fingerprint: &[u8], der: &[u8]) -> Vec<u8> {
-    RowDigest::of("publishers").octets(fingerprint).octets(der).finish()
+    RowDigest::of("publishers")
+        .octets(fingerprint)
+        .octets(der)
+        .finish()
 }

@@ -45,23 +45,36 @@ impl Store {
 /// Where the chain ends, and the first entry of its segment.
 pub(crate) fn head(connection: &Connection) -> Result<Option<(Head, u64)>, StoreError> {
     let row = connection
-        .query_row("SELECT seq, segment, hash, line, digest FROM journal ORDER BY seq DESC LIMIT 1", [], |row| {
-            Ok((
-                row.get::<_, i64>(0)?,
-                row.get::<_, i64>(1)?,
-                row.get::<_, Vec<u8>>(2)?,
-                row.get::<_, String>(3)?,
-                row.get::<_, Vec<u8>>(4)?,
-            ))
-        })
+        .query_row(
+            "SELECT seq, segment, hash, line, digest FROM journal ORDER BY seq DESC LIMIT 1",
+            [],
+            |row| {
+                Ok((
+                    row.get::<_, i64>(0)?,
+                    row.get::<_, i64>(1)?,
+                    row.get::<_, Vec<u8>>(2)?,
+                    row.get::<_, String>(3)?,
+                    row.get::<_, Vec<u8>>(4)?,
+                ))
+            },
+        )
         .optional()?;
-    let Some((seq, segment, hash, line, stored)) = row else { return Ok(None) };
+    let Some((seq, segment, hash, line, stored)) = row else {
+        return Ok(None);
+    };
     let octets: Result<[u8; 32], _> = hash.as_slice().try_into();
     match octets {
-        Ok(octets) if stored == digest(seq, segment, &hash, &line) => {
-            Ok(Some((Head { seq: natural(seq)?, hash: Hash::from(octets) }, natural(segment)?)))
-        }
-        _ => Err(StoreError::AlteredRow { table: "journal", row: seq }),
+        Ok(octets) if stored == digest(seq, segment, &hash, &line) => Ok(Some((
+            Head {
+                seq: natural(seq)?,
+                hash: Hash::from(octets),
+            },
+            natural(segment)?,
+        ))),
+        _ => Err(StoreError::AlteredRow {
+            table: "journal",
+            row: seq,
+        }),
     }
 }
 
@@ -82,7 +95,12 @@ pub(crate) fn add(
 }
 
 fn digest(seq: i64, segment: i64, hash: &[u8], line: &str) -> Vec<u8> {
-    RowDigest::of("journal").integer(seq).integer(segment).octets(hash).text(line).finish()
+    RowDigest::of("journal")
+        .integer(seq)
+        .integer(segment)
+        .octets(hash)
+        .text(line)
+        .finish()
 }
 
 pub(super) fn integer(value: u64) -> Result<i64, StoreError> {

@@ -17,15 +17,25 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreErr
     let application_id: i64 = pragma(connection, "application_id")?;
     if application_id != APPLICATION_ID {
         let what = format!("it is no Postern database (application_id {application_id:#x})");
-        return Err(StoreError::Corrupt { path: path.to_path_buf(), what });
+        return Err(StoreError::Corrupt {
+            path: path.to_path_buf(),
+            what,
+        });
     }
     let found = pragma(connection, "user_version")?;
     if found > known() {
-        return Err(StoreError::Newer { path: path.to_path_buf(), found, known: known() });
+        return Err(StoreError::Newer {
+            path: path.to_path_buf(),
+            found,
+            known: known(),
+        });
     }
     if found < 1 {
         let what = String::from("it has no schema");
-        return Err(StoreError::Corrupt { path: path.to_path_buf(), what });
+        return Err(StoreError::Corrupt {
+            path: path.to_path_buf(),
+            what,
+        });
     }
     Ok(())
 }

@@ -89,7 +89,10 @@ pub(crate) fn all(connection: &Connection) -> Result<Vec<TokenRecord>, StoreErro
     Ok(tokens)
 }
 
-pub(crate) fn by_name(connection: &Connection, name: &TokenName) -> Result<TokenRecord, StoreError> {
+pub(crate) fn by_name(
+    connection: &Connection,
+    name: &TokenName,
+) -> Result<TokenRecord, StoreError> {
     connection
         .query_row(
             &format!("SELECT {COLUMNS} FROM tokens WHERE name = ?1"),
@@ -135,7 +138,10 @@ pub(crate) fn set_enabled(
     name: &TokenName,
     enabled: bool,
 ) -> Result<(), StoreError> {
-    let token = TokenRecord { enabled, ..by_name(connection, name)? };
+    let token = TokenRecord {
+        enabled,
+        ..by_name(connection, name)?
+    };
     connection.execute(
         "UPDATE tokens SET enabled = ?2, digest = ?3 WHERE name = ?1",
         params![name.as_str(), enabled, token.digest()?],
@@ -150,7 +156,10 @@ pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), St
 
 fn from_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
     let id: i64 = row.get(0)?;
-    let altered = || StoreError::AlteredRow { table: "tokens", row: id };
+    let altered = || StoreError::AlteredRow {
+        table: "tokens",
+        row: id,
+    };
     let token = TokenRecord {
         name: TokenName::parse(&row.get::<_, String>(1)?).map_err(|_| altered())?,
         client_id: row.get(2)?,
@@ -163,5 +172,9 @@ fn from_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {
         created_by: row.get(9)?,
         expires_at: natural(row.get(10)?)?,
     };
-    if row.get::<_, Vec<u8>>(11)? == token.digest()? { Ok(token) } else { Err(altered()) }
+    if row.get::<_, Vec<u8>>(11)? == token.digest()? {
+        Ok(token)
+    } else {
+        Err(altered())
+    }
 }

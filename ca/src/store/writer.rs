@@ -25,7 +25,10 @@ impl Writer {
     pub(super) fn start(connection: Connection) -> Self {
         let (jobs, waiting) = sync_channel(QUEUE);
         let thread = std::thread::spawn(move || serve(&connection, &waiting));
-        Self { jobs: Some(jobs), thread: Some(thread) }
+        Self {
+            jobs: Some(jobs),
+            thread: Some(thread),
+        }
     }
 
     pub(super) fn run<T, F>(&self, work: F) -> Result<T, StoreError>
@@ -94,7 +97,11 @@ fn in_savepoint<T>(
 ) -> Result<T, StoreError> {
     connection.execute_batch("SAVEPOINT job")?;
     let result = work(connection);
-    let end = if result.is_ok() { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    let end = if result.is_ok() {
+        "RELEASE job"
+    } else {
+        "ROLLBACK TO job; RELEASE job"
+    };
     connection.execute_batch(end)?;
     result
 }

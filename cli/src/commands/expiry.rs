@@ -72,8 +72,16 @@ pub(crate) fn run(context: &Context, command: ExpiryCommand) -> Outcome {
             let mut due = endings(&authority, args.within, now)?;
             due.retain(|ending| ending.due <= now);
             print(context.format, &due, now)?;
-            tell(&format!("{} due within {} days", due.len(), args.within.as_secs() / 86_400));
-            Ok(if due.is_empty() { ExitCode::SUCCESS } else { Kind::Pending.code() })
+            tell(&format!(
+                "{} due within {} days",
+                due.len(),
+                args.within.as_secs() / 86_400
+            ));
+            Ok(if due.is_empty() {
+                ExitCode::SUCCESS
+            } else {
+                Kind::Pending.code()
+            })
         }
     }
 }
@@ -100,10 +108,26 @@ fn endings(
         if let Some(crl) = authority.store().crl(&issuer)? {
             let half = crl.this_update + (crl.next_update - crl.this_update) / 2;
             // The root's is renewed by hand, so it is due as certificates are.
-            let due = if issuer.role == IssuerRole::Root { before(crl.next_update) } else { half };
-            endings.push(Ending { kind: "crl", name: name.clone(), owner: None, at: crl.next_update, due });
+            let due = if issuer.role == IssuerRole::Root {
+                before(crl.next_update)
+            } else {
+                half
+            };
+            endings.push(Ending {
+                kind: "crl",
+                name: name.clone(),
+                owner: None,
+                at: crl.next_update,
+                due,
+            });
         }
-        endings.push(Ending { kind: "issuer", name, owner: None, at: end, due: before(end) });
+        endings.push(Ending {
+            kind: "issuer",
+            name,
+            owner: None,
+            at: end,
+            due: before(end),
+        });
     }
     endings.sort_by_key(|ending| ending.at);
     Ok(endings)
@@ -121,8 +145,14 @@ fn certificates(
         if record.state_at(now) != CertificateState::Valid {
             continue;
         }
-        let kind = if record.profile == "publisher" { "publisher" } else { "certificate" };
-        let place = *places.entry((kind, record.common_name.clone())).or_insert(endings.len());
+        let kind = if record.profile == "publisher" {
+            "publisher"
+        } else {
+            "certificate"
+        };
+        let place = *places
+            .entry((kind, record.common_name.clone()))
+            .or_insert(endings.len());
         let ending = Ending {
             kind,
             name: record.common_name,
@@ -157,5 +187,10 @@ fn print(format: Format, endings: &[Ending], now: u64) -> Result<(), CommandErro
         }),
     });
     let columns = &["KIND", "NAME", "ENDS AT", "ENDS", "OWNER"];
-    Listing { schema: "postern.expiry/1", columns, rows: rows.collect() }.print(format)
+    Listing {
+        schema: "postern.expiry/1",
+        columns,
+        rows: rows.collect(),
+    }
+    .print(format)
 }

@@ -70,13 +70,20 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Outcome {
         return event::explain(context, id);
     }
     let explanation = explain(context, args)?;
-    let verdict = if explanation.admitted { "admitted" } else { "denied" };
+    let verdict = if explanation.admitted {
+        "admitted"
+    } else {
+        "denied"
+    };
     print_object(
         context.format,
         "postern.explanation/1",
         &[
             ("verdict", verdict.to_owned()),
-            ("application", explanation.application.clone().unwrap_or_default()),
+            (
+                "application",
+                explanation.application.clone().unwrap_or_default(),
+            ),
             ("policy", explanation.policy.clone().unwrap_or_default()),
             ("rule", explanation.rule.clone().unwrap_or_default()),
             ("reason", explanation.reason.clone()),
@@ -84,7 +91,11 @@ pub(crate) fn run(context: &Context, args: &ExplainArgs) -> Outcome {
         ],
         explanation.json(verdict),
     )?;
-    Ok(if explanation.admitted { ExitCode::SUCCESS } else { Kind::Denied.code() })
+    Ok(if explanation.admitted {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Denied.code()
+    })
 }
 
 impl Explanation {
@@ -117,9 +128,20 @@ fn explain(context: &Context, args: &ExplainArgs) -> Result<Explanation, Command
     let host = HostName::parse(host).map_err(CommandError::usage)?;
     let application = match config.applications.route(&host, &args.path) {
         Ok(application) => std::sync::Arc::clone(application),
-        Err(error) => return Ok(Explanation::refused(None, "no_application", error.to_string())),
+        Err(error) => {
+            return Ok(Explanation::refused(
+                None,
+                "no_application",
+                error.to_string(),
+            ));
+        }
     };
-    let token = args.token.as_deref().map(TokenName::parse).transpose().map_err(CommandError::usage)?;
+    let token = args
+        .token
+        .as_deref()
+        .map(TokenName::parse)
+        .transpose()
+        .map_err(CommandError::usage)?;
     let certificate = match (&args.cert, &args.cn) {
         (Some(path), _) => match examine(context, path)? {
             Ok(identity) => Some(identity),
@@ -131,7 +153,12 @@ fn explain(context: &Context, args: &ExplainArgs) -> Result<Explanation, Command
         (None, Some(name)) => Some(any_certificate(name)?),
         (None, None) => None,
     };
-    Ok(decide(&application, certificate.as_ref(), token.as_ref(), args.address))
+    Ok(decide(
+        &application,
+        certificate.as_ref(),
+        token.as_ref(),
+        args.address,
+    ))
 }
 
 fn decide(
@@ -144,7 +171,11 @@ fn decide(
     let token = token.filter(|_| application.names_a_token());
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let name = Some(application.name().to_string());
-    match application.decide(&Credentials { certificate, token, address }) {
+    match application.decide(&Credentials {
+        certificate,
+        token,
+        address,
+    }) {
         Verdict::Permit(permit) => Explanation {
             admitted: true,
             application: name,

@@ -77,7 +77,10 @@ fn serve(context: &Context) -> Outcome {
 
 /// The runtime that everything asynchronous runs on.
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, CommandError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(failure)
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(failure)
 }
 
 /// The gateway's settings in the file at `path`.
@@ -93,7 +96,12 @@ pub(crate) fn loader(path: PathBuf) -> Loader {
 fn check(context: &Context) -> Outcome {
     let report = postern_gateway::check(&settings(&context.config_path())?)
         .map_err(|error| CommandError::new(Kind::Integrity, error))?;
-    print_object(context.format, "postern.gateway-check/1", &fields(&report), json!(report))?;
+    print_object(
+        context.format,
+        "postern.gateway-check/1",
+        &fields(&report),
+        json!(report),
+    )?;
     tell("The configuration is good.");
     DONE
 }
@@ -101,9 +109,17 @@ fn check(context: &Context) -> Outcome {
 fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("listen", report.listen.clone()),
-        ("certificate ends", report.server_not_after.clone().unwrap_or_default()),
+        (
+            "certificate ends",
+            report.server_not_after.clone().unwrap_or_default(),
+        ),
     ];
-    fields.extend(report.trust_anchors.iter().map(|subject| ("trust", subject.clone())));
+    fields.extend(
+        report
+            .trust_anchors
+            .iter()
+            .map(|subject| ("trust", subject.clone())),
+    );
     fields.extend(report.applications.iter().map(|application| {
         let hosts = application.hosts.join(", ");
         let certificate = application.client_certificate;
@@ -114,8 +130,15 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
         ("application", text)
     }));
     fields.extend(report.sources.iter().map(|source| {
-        let age = source.age_s.map(|age| format!(", CRL {age} s old")).unwrap_or_default();
-        let alarm = source.alarm.as_ref().map(|alarm| format!(": {alarm}")).unwrap_or_default();
+        let age = source
+            .age_s
+            .map(|age| format!(", CRL {age} s old"))
+            .unwrap_or_default();
+        let alarm = source
+            .alarm
+            .as_ref()
+            .map(|alarm| format!(": {alarm}"))
+            .unwrap_or_default();
         ("source", format!("{}{age}{alarm}", source.name))
     }));
     fields
@@ -124,10 +147,8 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
 fn reload(context: &Context) -> Outcome {
     let settings = settings(&context.config_path())?;
     let outcome = request_reload(settings.state(), RELOAD_WAIT).map_err(|error| {
-        let kind = match &error {
-            ReloadRequestError::NotRunning { .. } => Kind::NotFound,
-            _ => Kind::Failure,
-        };
+        let idle = matches!(error, ReloadRequestError::NotRunning { .. });
+        let kind = if idle { Kind::NotFound } else { Kind::Failure };
         CommandError::new(kind, error)
     })?;
     match &outcome.error {
@@ -136,9 +157,15 @@ fn reload(context: &Context) -> Outcome {
             format!("the gateway refused the configuration and keeps the old one: {error}"),
         )),
         None => {
-            tell(&format!("Configuration {} is in force.", outcome.generation));
+            tell(&format!(
+                "Configuration {} is in force.",
+                outcome.generation
+            ));
             if !outcome.needs_restart.is_empty() {
-                tell(&format!("Changed, and in force only after a restart: {}", outcome.needs_restart.join(", ")));
+                tell(&format!(
+                    "Changed, and in force only after a restart: {}",
+                    outcome.needs_restart.join(", ")
+                ));
             }
             DONE
         }
@@ -156,7 +183,9 @@ impl From<StartError> for CommandError {
                 Kind::Conflict
             }
             StartError::Follow { .. } => Kind::Integrity,
-            _ => Kind::Failure,
+            StartError::State(StateFolderError::Unusable { .. }) | StartError::Events(_) => {
+                Kind::Failure
+            }
         };
         Self::new(kind, error)
     }

@@ -22,7 +22,10 @@ pub(crate) struct ManArgs {
 
 pub(crate) fn run(args: &ManArgs) -> Outcome {
     clap_mangen::generate_to(Cli::command(), &args.out).map_err(|error| {
-        CommandError::new(Kind::Failure, format!("cannot write to {}: {error}", args.out.display()))
+        CommandError::new(
+            Kind::Failure,
+            format!("cannot write to {}: {error}", args.out.display()),
+        )
     })?;
     DONE
 }

@@ -54,8 +54,11 @@ fn list(context: &Context) -> Outcome {
             let rules = |rules: &[postern_policy::Rule]| {
                 rules.iter().map(ToString::to_string).collect::<Vec<_>>()
             };
-            let (include, require, exclude) =
-                (rules(policy.include()), rules(policy.require()), rules(policy.exclude()));
+            let (include, require, exclude) = (
+                rules(policy.include()),
+                rules(policy.require()),
+                rules(policy.exclude()),
+            );
             rows.push(Row {
                 cells: vec![
                     application.name().to_string(),
@@ -76,8 +79,20 @@ fn list(context: &Context) -> Outcome {
             });
         }
     }
-    let columns = &["APPLICATION", "POLICY", "DECISION", "INCLUDE", "REQUIRE", "EXCLUDE"];
-    Listing { schema: "postern.policies/1", columns, rows }.print(context.format)?;
+    let columns = &[
+        "APPLICATION",
+        "POLICY",
+        "DECISION",
+        "INCLUDE",
+        "REQUIRE",
+        "EXCLUDE",
+    ];
+    Listing {
+        schema: "postern.policies/1",
+        columns,
+        rows,
+    }
+    .print(context.format)?;
     DONE
 }
 
@@ -116,7 +131,12 @@ fn print_findings(format: Format, findings: &[Finding]) -> Result<(), CommandErr
         }
     });
     let columns = &["SEVERITY", "ID", "WHERE", "WHAT"];
-    Listing { schema: "postern.policy-findings/1", columns, rows: rows.collect() }.print(format)
+    Listing {
+        schema: "postern.policy-findings/1",
+        columns,
+        rows: rows.collect(),
+    }
+    .print(format)
 }
 
 fn edge(context: &Context) -> Outcome {
@@ -140,7 +160,18 @@ fn edge(context: &Context) -> Outcome {
             "remedy": finding.remedy(),
         }),
     });
-    let columns = &["APPLICATION", "POLICY", "AT THE EDGE", "ONLY AT THE GATEWAY", "TO DO"];
-    Listing { schema: "postern.edge-report/1", columns, rows: rows.collect() }.print(context.format)?;
+    let columns = &[
+        "APPLICATION",
+        "POLICY",
+        "AT THE EDGE",
+        "ONLY AT THE GATEWAY",
+        "TO DO",
+    ];
+    Listing {
+        schema: "postern.edge-report/1",
+        columns,
+        rows: rows.collect(),
+    }
+    .print(context.format)?;
     DONE
 }

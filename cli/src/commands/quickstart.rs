@@ -57,7 +57,11 @@ pub(crate) fn run(args: &QuickstartArgs) -> Outcome {
         } else {
             print(&invitation(&playground, address.port()))?;
             let shutdown = handle_signals(server.handle()).map_err(failure)?;
-            server.run(shutdown).await.map_err(failure).map(|()| std::process::ExitCode::SUCCESS)
+            server
+                .run(shutdown)
+                .await
+                .map_err(failure)
+                .map(|()| std::process::ExitCode::SUCCESS)
         };
         echoing.abort();
         outcome
@@ -66,7 +70,10 @@ pub(crate) fn run(args: &QuickstartArgs) -> Outcome {
 
 /// What to type into another terminal.
 fn invitation(playground: &Playground, port: u16) -> String {
-    let postern = std::env::current_exe().map_or_else(|_| String::from("postern"), |path| path.display().to_string());
+    let postern = std::env::current_exe().map_or_else(
+        |_| String::from("postern"),
+        |path| path.display().to_string(),
+    );
     let at = |name: &str| playground.path(name).display().to_string();
     let (root, headers) = (at("root/root.crt"), at("dev-token.headers"));
     let (certificate, key, home) = (at("dev-client.crt"), at("dev-client.key"), at("home"));

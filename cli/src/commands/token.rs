@@ -81,14 +81,18 @@ fn enable(context: &Context, args: &EnableArgs) -> Outcome {
     let authority = context.authority()?;
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
-    authority.unlock(passphrase.as_ref(), now)?.enable_token(&args.name, now)?;
+    authority
+        .unlock(passphrase.as_ref(), now)?
+        .enable_token(&args.name, now)?;
     tell(&format!("{} is accepted from now on.", args.name));
     DONE
 }
 
 fn disable(context: &Context, name: &TokenName) -> Outcome {
     context.authority()?.disable_token(name, time::now())?;
-    tell(&format!("{name} is refused from now on; `postern token enable {name}` lifts it."));
+    tell(&format!(
+        "{name} is refused from now on; `postern token enable {name}` lifts it."
+    ));
     DONE
 }
 

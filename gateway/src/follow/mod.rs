@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use postern_pki::journal::{AuthorityError, JournalError};
-use postern_pki::{Certificate, CrlError, IndexError, IssuerId, RevocationIndex, TrustAnchors};
+use postern_pki::{Certificate, Crl, CrlError, IssuerId, RevocationIndex, TrustAnchors};
 use postern_policy::{SerialNumber, TokenName};
 use rustls_pki_types::UnixTime;
 
@@ -106,9 +106,6 @@ pub(crate) enum FollowError {
         "{path}: this is not the CRL that the journal names (number {number}): the file was altered, or is missing"
     )]
     CrlMismatch { path: PathBuf, number: u64 },
-    /// A CRL is older than one in force.
-    #[error(transparent)]
-    Index(#[from] IndexError),
     /// What was seen could not be kept.
     #[error("cannot keep what was seen of a source in {path}: {why}")]
     State { path: PathBuf, why: String },
@@ -170,7 +167,11 @@ impl Follow {
             .collect::<Result<Vec<_>, _>>()?;
         let issuers = issuers(&sources, anchors);
         let crl_files = CrlFiles::load(&settings.crls, marks("crl files")?, &issuers)?;
-        let view = Arc::new(view(&sources, &crl_files)?);
+        let (view, duplicates) = view(&sources, &crl_files);
+        if let Some(name) = duplicates.into_iter().next() {
+            return Err(FollowError::DuplicateToken(name));
+        }
+        let view = Arc::new(view);
         Ok(Self {
             sources,
             crl_files,
@@ -182,26 +183,23 @@ impl Follow {
 
     /// Looks for news; synchronous, a `stat` per source when there is none.
     pub(crate) fn poll(&mut self, now: UnixTime) -> Vec<Change> {
+        // Globbing costs more than a `stat`, and lists are not how a revocation gets here fast.
+        let new_second = self.now.as_secs() != now.as_secs();
         self.now = now;
         let mut changes: Vec<Change> = self
             .sources
             .iter_mut()
             .flat_map(|source| source.poll(now))
             .collect();
-        if self.crl_files.poll() {
+        if new_second && self.crl_files.poll() {
             changes.push(Change::IssuersChanged);
         }
         if !changes.is_empty() {
-            match view(&self.sources, &self.crl_files) {
-                Ok(view) => {
-                    self.view = Arc::new(view);
-                    self.alarm = None;
-                }
-                Err(error) => {
-                    self.alarm = Some(error.to_string());
-                    changes.clear();
-                }
-            }
+            let (view, duplicates) = view(&self.sources, &self.crl_files);
+            self.view = Arc::new(view);
+            self.alarm = duplicates
+                .first()
+                .map(|name| FollowError::DuplicateToken(name.clone()).to_string());
         }
         changes
     }
@@ -238,20 +236,30 @@ fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
         .collect()
 }
 
-fn view(sources: &[Source], crl_files: &CrlFiles) -> Result<View, FollowError> {
+/// What all of them say together, and the tokens that two of them claim: those are nobody's.
+fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
     let mut index = RevocationIndex::new();
     let mut tokens = TokenTable::default();
     for source in sources {
-        index = source.add_to(index)?;
-        tokens.add(source.tokens())?;
+        index = source.add_to(index);
+        tokens.add(source.tokens());
     }
     for crl in crl_files.crls() {
-        index = index.with_crl(crl.clone())?;
+        index = with_newest(index, crl);
     }
+    let duplicates = tokens.remove_duplicates();
     let issuers = sources.iter().flat_map(Source::issuers).cloned().collect();
-    Ok(View {
-        index,
-        tokens,
-        issuers,
-    })
+    (
+        View {
+            index,
+            tokens,
+            issuers,
+        },
+        duplicates,
+    )
+}
+
+/// Of two lists of one issuer the newer one counts, whichever source has it.
+fn with_newest(index: RevocationIndex, crl: &Crl) -> RevocationIndex {
+    index.with_crl(crl.clone()).unwrap_or(index)
 }

@@ -118,12 +118,10 @@ impl Source {
         self.published.tokens.values()
     }
 
-    pub(super) fn add_to(&self, index: RevocationIndex) -> Result<RevocationIndex, FollowError> {
-        let mut index = index;
-        for crl in &self.published.crls {
-            index = index.with_crl(crl.clone())?;
-        }
-        Ok(index.with_events(self.published.events.iter().copied()))
+    pub(super) fn add_to(&self, index: RevocationIndex) -> RevocationIndex {
+        let crls = self.published.crls.iter();
+        let index = crls.fold(index, super::with_newest);
+        index.with_events(self.published.events.iter().copied())
     }
 
     pub(super) fn status(&self, now: UnixTime) -> SourceStatus {

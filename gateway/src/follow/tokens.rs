@@ -5,8 +5,6 @@ use std::collections::{HashMap, HashSet};
 use postern_pki::journal;
 use postern_policy::TokenName;
 
-use super::FollowError;
-
 /// One service token.
 #[derive(Debug, Clone)]
 pub(crate) struct TokenEntry {
@@ -25,28 +23,34 @@ pub(crate) struct TokenEntry {
 pub(crate) struct TokenTable {
     by_client_id: HashMap<String, TokenEntry>,
     names: HashSet<TokenName>,
+    duplicates: Vec<TokenName>,
 }
 
 impl TokenTable {
     /// Adds one source's tokens.
-    pub(super) fn add<'a>(
-        &mut self,
-        tokens: impl IntoIterator<Item = &'a journal::TokenEntry>,
-    ) -> Result<(), FollowError> {
+    pub(super) fn add<'a>(&mut self, tokens: impl IntoIterator<Item = &'a journal::TokenEntry>) {
         for token in tokens {
-            let name_is_new = self.names.insert(token.name.clone());
             let entry = TokenEntry {
                 name: token.name.clone(),
                 secrets: token.secrets.iter().map(|hash| *hash.as_bytes()).collect(),
                 expires_at: Some(token.expires_at),
                 enabled: token.enabled,
             };
+            let name_is_new = self.names.insert(token.name.clone());
             let before = self.by_client_id.insert(token.client_id.clone(), entry);
-            if !name_is_new || before.is_some() {
-                return Err(FollowError::DuplicateToken(token.name.clone()));
+            if !name_is_new {
+                self.duplicates.push(token.name.clone());
             }
+            self.duplicates.extend(before.map(|before| before.name));
         }
-        Ok(())
+    }
+
+    /// Refuses every token whose name or id two sources claim, and says which.
+    pub(super) fn remove_duplicates(&mut self) -> Vec<TokenName> {
+        let duplicates = std::mem::take(&mut self.duplicates);
+        self.by_client_id
+            .retain(|_, token| !duplicates.contains(&token.name));
+        duplicates
     }
 
     /// The token of this client id.

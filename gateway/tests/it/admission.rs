@@ -2,9 +2,12 @@
 
 use http::StatusCode;
 use postern_fixtures::{Authority, Issued, TestPki};
+use rustls::version::{TLS12, TLS13};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
-use crate::support::{DEVICES, MIXED, OPEN, Protocol, TOKEN_ID, TOKEN_SECRET, World, raw};
+use crate::support::{
+    DEVICES, MIXED, OPEN, Protocol, TOKEN_ID, TOKEN_SECRET, World, raw, raw_version,
+};
 
 const BOTH: [Protocol; 2] = [Protocol::Http1, Protocol::Http2];
 
@@ -93,6 +96,67 @@ async fn nothing_presented_is_unauthorized_where_a_token_would_do() {
         assert_eq!(answer["reason"], "no_credentials");
     }
     assert_eq!(world.upstream.requests(), 0);
+}
+
+#[tokio::test]
+async fn head_is_refused_without_a_body_and_with_an_event() {
+    let world = World::start().await;
+    for protocol in BOTH {
+        let mut client = world.connect(MIXED, None, protocol).await.unwrap();
+        let request = client.request("HEAD", MIXED, "/", &[], crate::support::empty_body());
+        let response = client.send(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
+        let id = response.headers()["x-request-id"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        let event = world
+            .event(|event| event["request_id"] == id.as_str())
+            .await;
+        assert_eq!(event["decision"], "deny");
+    }
+}
+
+#[tokio::test]
+async fn the_alert_says_what_is_wrong_with_a_certificate() {
+    let world = World::start().await;
+    let stranger = Authority::root("Another CA", world.pki.date_time(), |_| {});
+    let revoked = world.pki.client("device-4.factory.corp");
+    world.publisher.revoke(&revoked, "device-4.factory.corp");
+    world.event(|event| event["event"] == "revocation").await;
+    let cases = [
+        (
+            world.pki.expired("device-1.factory.corp"),
+            "CertificateExpired",
+        ),
+        (
+            world.pki.without_eku("device-2.factory.corp"),
+            "UnsupportedCertificate",
+        ),
+        (
+            world.pki.client_by(&stranger, "device-3.factory.corp"),
+            "UnknownCA",
+        ),
+        (revoked, "CertificateRevoked"),
+    ];
+    for (certificate, alert) in cases {
+        let mut stream = raw(
+            world.address,
+            &world.pki,
+            MIXED,
+            Some(&certificate),
+            b"http/1.1",
+        )
+        .await
+        .unwrap();
+        // Bytes in flight must not reset the alert away.
+        stream
+            .write_all(format!("GET / HTTP/1.1\r\nHost: {MIXED}\r\n\r\n").as_bytes())
+            .await
+            .ok();
+        let error = stream.read_to_end(&mut Vec::new()).await.unwrap_err();
+        assert!(error.to_string().contains(alert), "{alert}: {error}");
+    }
 }
 
 #[tokio::test]
@@ -284,4 +348,50 @@ async fn a_client_without_sni_needs_a_default_host() {
             .is_err()
     );
     world.event(|event| event["reason"] == "missing_sni").await;
+}
+
+#[tokio::test]
+async fn tls_1_2_is_served_and_refuses_in_the_handshake() {
+    let world = World::start().await;
+    let device = world.pki.client("device-1.factory.corp");
+    let expired = world.pki.expired("device-2.factory.corp");
+    let connect = |certificate| {
+        raw_version(
+            world.address,
+            &world.pki,
+            DEVICES,
+            Some(certificate),
+            b"http/1.1",
+            &TLS12,
+        )
+    };
+    let mut stream = connect(&device).await.unwrap();
+    let request = format!("GET / HTTP/1.1\r\nHost: {DEVICES}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.ok();
+    assert!(answer.starts_with(b"HTTP/1.1 200"));
+    let error = connect(&expired).await.unwrap_err();
+    assert!(error.to_string().contains("CertificateExpired"), "{error}");
+}
+
+#[tokio::test]
+async fn no_session_is_resumed() {
+    let world = World::start().await;
+    let device = world.pki.client("device-1.factory.corp");
+    let config =
+        crate::support::client_config(&world.pki, Some(&device), b"http/1.1", &[&TLS12, &TLS13]);
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    for _ in 0..3 {
+        let name = rustls_pki_types::ServerName::try_from(DEVICES).unwrap();
+        let socket = tokio::net::TcpStream::connect(world.address).await.unwrap();
+        let mut stream = connector.connect(name, socket).await.unwrap();
+        let request = format!("GET / HTTP/1.1\r\nHost: {DEVICES}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.ok();
+        assert_eq!(
+            stream.get_ref().1.handshake_kind(),
+            Some(rustls::HandshakeKind::Full)
+        );
+    }
 }

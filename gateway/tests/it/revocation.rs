@@ -5,6 +5,7 @@ use std::time::Duration;
 use http::StatusCode;
 use http_body_util::BodyExt as _;
 use postern_fixtures::Issued;
+use postern_fixtures::rcgen::RevocationReason;
 use tokio::time::timeout;
 
 use crate::support::{Client, DEVICES, PATIENCE, Protocol, World};
@@ -106,4 +107,51 @@ async fn a_reload_that_takes_trust_away_cuts_who_relied_on_it() {
     broken_off(body).await;
     let event = world.event(|event| event["decision"] == "aborted").await;
     assert_eq!(event["reason"], "no_longer_accepted");
+}
+
+#[tokio::test]
+async fn many_others_stay_when_one_is_cut() {
+    let world = World::start().await;
+    let bad = world.pki.client("device-bad.factory.corp");
+    let good = world.pki.client("device-good.factory.corp");
+    let mut others = Vec::new();
+    for _ in 0..100 {
+        let mut client = world
+            .connect(DEVICES, Some(&good), Protocol::Http2)
+            .await
+            .unwrap();
+        assert_eq!(
+            client.get(DEVICES, "/", &[]).await.unwrap().0,
+            StatusCode::OK
+        );
+        others.push(client);
+    }
+    let (_client, body) = open_stream(&world, &bad, Protocol::Http2).await;
+    world.publisher.revoke(&bad, "device-bad.factory.corp");
+    broken_off(body).await;
+    for client in &mut others {
+        assert_eq!(
+            client.get(DEVICES, "/", &[]).await.unwrap().0,
+            StatusCode::OK
+        );
+    }
+    let event = world.event(|event| event["event"] == "revocation").await;
+    assert_eq!(event["connections_cut"], 1);
+}
+
+#[tokio::test]
+async fn a_crl_file_cuts_live_connections_too() {
+    let world = World::start_with("crl = [\"extra/*.crl\"]").await;
+    let bad = world.pki.client("device-bad.factory.corp");
+    let (_client, body) = open_stream(&world, &bad, Protocol::Http1).await;
+    let crl = world
+        .pki
+        .crl(2, &[(bad.serial(), RevocationReason::KeyCompromise)]);
+    let folder = world.folder.path().join("extra");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("new"), crl.der()).unwrap();
+    std::fs::rename(folder.join("new"), folder.join("intermediate.crl")).unwrap();
+    broken_off(body).await;
+    let event = world.event(|event| event["decision"] == "aborted").await;
+    assert_eq!(event["reason"], "revoked");
 }

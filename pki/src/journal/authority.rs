@@ -247,7 +247,10 @@ fn publisher_anchor(
         now.as_secs().min(publisher.not_after()),
     ));
     if !is_publisher(publisher) {
-        return Err(format!("{} is no publisher certificate", publisher.subject()));
+        return Err(format!(
+            "{} is no publisher certificate",
+            publisher.subject()
+        ));
     }
     let leaf = EndEntityCert::try_from(publisher.der()).map_err(|error| error.to_string())?;
     let path = leaf
@@ -273,7 +276,9 @@ fn publisher_anchor(
 
 /// Whether the extended key usage is critical and the publisher's alone.
 fn is_publisher(certificate: &Certificate) -> bool {
-    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else { return false };
+    let Ok((_, parsed)) = X509Certificate::from_der(certificate.der()) else {
+        return false;
+    };
     let Ok(Some(usage)) = parsed.get_extension_unique(&OID_X509_EXT_EXTENDED_KEY_USAGE) else {
         return false;
     };

@@ -25,7 +25,13 @@ pub enum CertificateState {
 }
 
 impl CertificateState {
-    const ALL: [Self; 5] = [Self::Pending, Self::Valid, Self::Held, Self::Revoked, Self::Expired];
+    const ALL: [Self; 5] = [
+        Self::Pending,
+        Self::Valid,
+        Self::Held,
+        Self::Revoked,
+        Self::Expired,
+    ];
 
     /// Its name.
     pub fn as_str(self) -> &'static str {
@@ -124,11 +130,16 @@ impl CertificateRecord {
 
     /// Its state at `now`: a certificate past its end is expired, unless it was revoked before.
     pub fn state_at(&self, now: u64) -> CertificateState {
+        let is_over = self.not_after < now;
         match self.state {
-            CertificateState::Valid | CertificateState::Pending if self.not_after < now => {
+            CertificateState::Valid | CertificateState::Pending if is_over => {
                 CertificateState::Expired
             }
-            state => state,
+            CertificateState::Pending
+            | CertificateState::Valid
+            | CertificateState::Held
+            | CertificateState::Revoked
+            | CertificateState::Expired => self.state,
         }
     }
 
@@ -152,7 +163,11 @@ impl CertificateRecord {
             .integer(integer(self.not_before)?)
             .integer(integer(self.not_after)?)
             .octets(self.spki.as_bytes())
-            .optional_octets(self.fingerprint.as_ref().map(|print| print.as_bytes().as_slice()))
+            .optional_octets(
+                self.fingerprint
+                    .as_ref()
+                    .map(|print| print.as_bytes().as_slice()),
+            )
             .optional_text(self.owner.as_deref())
             .text(&self.labels)
             .integer(integer(self.requested_at)?)
@@ -167,7 +182,10 @@ impl CertificateRecord {
 
 pub(super) fn from_row(row: &Row<'_>) -> Result<CertificateRecord, StoreError> {
     let id = row.get(0)?;
-    let altered = || StoreError::AlteredRow { table: "certificates", row: id };
+    let altered = || StoreError::AlteredRow {
+        table: "certificates",
+        row: id,
+    };
     let fingerprint: Option<Vec<u8>> = row.get(11)?;
     let record = CertificateRecord {
         id,
@@ -190,15 +208,26 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<CertificateRecord, StoreError> {
         requested_by: row.get(15)?,
         revocation: mark_from(row).map_err(|_| altered())?,
     };
-    if row.get::<_, Vec<u8>>(20)? == record.digest()? { Ok(record) } else { Err(altered()) }
+    if row.get::<_, Vec<u8>>(20)? == record.digest()? {
+        Ok(record)
+    } else {
+        Err(altered())
+    }
 }
 
 fn mark_from(row: &Row<'_>) -> Result<Option<RevocationMark>, StoreError> {
-    let Some(at) = row.get::<_, Option<i64>>(16)? else { return Ok(None) };
+    let Some(at) = row.get::<_, Option<i64>>(16)? else {
+        return Ok(None);
+    };
     let code: u8 = row.get(17)?;
     let reason = RevocationReason::from_code(code)
         .ok_or_else(|| StoreError::Refused(format!("revocation reason {code}")))?;
-    Ok(Some(RevocationMark { at: natural(at)?, reason, by: row.get(18)?, note: row.get(19)? }))
+    Ok(Some(RevocationMark {
+        at: natural(at)?,
+        reason,
+        by: row.get(18)?,
+        note: row.get(19)?,
+    }))
 }
 
 fn fingerprint_from(octets: &[u8]) -> Option<Fingerprint> {

@@ -5,9 +5,9 @@ use rusqlite::Connection;
 
 use super::record::{COLUMNS, CertificateRecord, CertificateState, RevocationMark, from_row};
 use super::{by_serial, update};
+use crate::store::StoreError;
 use crate::store::issuers::IssuerRecord;
 use crate::store::journal::integer;
-use crate::store::StoreError;
 
 /// Revokes the certificate with `serial`; gives it back as it is now, or nothing if it was
 /// revoked already.

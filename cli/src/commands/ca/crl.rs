@@ -58,8 +58,13 @@ fn publish(context: &Context, args: &PublishArgs) -> Outcome {
     let authority = context.authority()?;
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
-    let published = authority.unlock(passphrase.as_ref(), now)?.publish_crls(now)?;
-    let crls: Vec<_> = published.into_iter().map(|made| (made.issuer, made.crl)).collect();
+    let published = authority
+        .unlock(passphrase.as_ref(), now)?
+        .publish_crls(now)?;
+    let crls: Vec<_> = published
+        .into_iter()
+        .map(|made| (made.issuer, made.crl))
+        .collect();
     if let Some(folder) = &args.out {
         copy(&authority, folder, &crls)?;
     }
@@ -112,6 +117,11 @@ fn print(crls: &[(IssuerRole, CrlRecord)], now: u64, format: Format) -> Outcome 
         }),
     });
     let columns = &["ISSUER", "NUMBER", "THIS UPDATE", "NEXT UPDATE", "DUE"];
-    Listing { schema: "postern.crls/1", columns, rows: rows.collect() }.print(format)?;
+    Listing {
+        schema: "postern.crls/1",
+        columns,
+        rows: rows.collect(),
+    }
+    .print(format)?;
     DONE
 }

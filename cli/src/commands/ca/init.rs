@@ -44,7 +44,10 @@ pub(crate) struct InitArgs {
 
 /// What protects the keys.
 pub(crate) enum Protection {
-    Passphrases { root: Passphrase, issuing: Passphrase },
+    Passphrases {
+        root: Passphrase,
+        issuing: Passphrase,
+    },
     Nothing,
 }
 
@@ -71,7 +74,9 @@ pub(crate) fn run(context: &Context, args: &InitArgs) -> Outcome {
         }),
     )?;
     if args.no_passphrase {
-        tell("warning: the keys are not encrypted: whoever reads these files can issue certificates. Development only.");
+        tell(
+            "warning: the keys are not encrypted: whoever reads these files can issue certificates. Development only.",
+        );
     }
     tell(&format!(
         "\n{} must now leave this machine: move it to a medium that you lock away, and keep only\n\
@@ -114,8 +119,10 @@ pub(crate) fn inaugurate(
 
 fn protection(args: &InitArgs) -> Result<Protection, CommandError> {
     if std::env::var_os("CI").is_some() && !args.no_passphrase {
-        return Err(CommandError::usage("the root's key is never made or read where CI is set")
-            .hint("make it on an offline machine; in tests use --no-passphrase"));
+        return Err(
+            CommandError::usage("the root's key is never made or read where CI is set")
+                .hint("make it on an offline machine; in tests use --no-passphrase"),
+        );
     }
     if args.no_passphrase {
         return Ok(Protection::Nothing);

@@ -29,8 +29,10 @@ pub(crate) fn run(context: &Context, _: &ShowArgs) -> Outcome {
                 issuer.role.as_str().to_owned(),
                 certificate.subject(),
                 time::rfc3339(certificate.not_after()),
-                crl.as_ref().map_or_else(String::new, |crl| crl.number.to_string()),
-                crl.as_ref().map_or_else(String::new, |crl| time::relative(crl.next_update, now)),
+                crl.as_ref()
+                    .map_or_else(String::new, |crl| crl.number.to_string()),
+                crl.as_ref()
+                    .map_or_else(String::new, |crl| time::relative(crl.next_update, now)),
                 certificate.fingerprint().to_string(),
             ],
             json: json!({
@@ -47,6 +49,11 @@ pub(crate) fn run(context: &Context, _: &ShowArgs) -> Outcome {
         });
     }
     let columns = &["ROLE", "SUBJECT", "NOT AFTER", "CRL", "NEXT CRL", "SHA-256"];
-    Listing { schema: "postern.issuers/1", columns, rows }.print(context.format)?;
+    Listing {
+        schema: "postern.issuers/1",
+        columns,
+        rows,
+    }
+    .print(context.format)?;
     DONE
 }

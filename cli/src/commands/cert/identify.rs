@@ -29,17 +29,27 @@ pub(crate) fn run(context: &Context, args: &IdentifyArgs) -> Outcome {
     let now = time::now();
     let found = authority.store().certificates(&selection)?;
     if found.is_empty() {
-        let message = format!("{} is none of ours: this home has no certificate of it", args.file.display());
+        let message = format!(
+            "{} is none of ours: this home has no certificate of it",
+            args.file.display()
+        );
         return Err(CommandError::new(Kind::NotFound, message));
     }
-    let live: Vec<_> = found.iter().filter(|record| record.is_live(now)).cloned().collect();
+    let live: Vec<_> = found
+        .iter()
+        .filter(|record| record.is_live(now))
+        .cloned()
+        .collect();
     show::print_many(context.format, found, now)?;
     match live.as_slice() {
         [] => tell("None of them is live: gateways refuse them."),
         live => {
             tell("To revoke what is live:");
             for record in live {
-                tell(&format!("  postern cert revoke --serial {} --reason key-compromise", record.serial));
+                tell(&format!(
+                    "  postern cert revoke --serial {} --reason key-compromise",
+                    record.serial
+                ));
             }
         }
     }

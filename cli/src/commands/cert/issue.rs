@@ -94,14 +94,26 @@ pub(crate) fn issue(
         owner: new.owner.map(str::to_owned),
     };
     // The key first: a certificate whose key could not be written would be of no use to anybody.
-    files::write_new(&files.key, key::to_pem(&key, None)?.as_bytes(), Access::Owner)?;
-    let issued = unlocked.issue(&request, now).inspect_err(|_| files.forget_key())?;
-    files::write_new(&files.certificate, issued.to_pem().as_bytes(), Access::Everybody)
-        .inspect_err(|_| {
-            files.forget_key();
-            let serial = issued.certificate().serial();
-            tell(&format!("certificate {serial} is recorded and was not delivered: revoke it"));
-        })?;
+    files::write_new(
+        &files.key,
+        key::to_pem(&key, None)?.as_bytes(),
+        Access::Owner,
+    )?;
+    let issued = unlocked
+        .issue(&request, now)
+        .inspect_err(|_| files.forget_key())?;
+    files::write_new(
+        &files.certificate,
+        issued.to_pem().as_bytes(),
+        Access::Everybody,
+    )
+    .inspect_err(|_| {
+        files.forget_key();
+        let serial = issued.certificate().serial();
+        tell(&format!(
+            "certificate {serial} is recorded and was not delivered: revoke it"
+        ));
+    })?;
     Ok(issued)
 }
 

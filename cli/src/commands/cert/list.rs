@@ -56,7 +56,9 @@ pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome {
     let now = time::now();
     let selection = Selection {
         common_name: args.name.clone(),
-        ends_before: args.within.map(|within| now.saturating_add(within.as_secs())),
+        ends_before: args
+            .within
+            .map(|within| now.saturating_add(within.as_secs())),
         ..Selection::default()
     };
     let mut found = authority.store().certificates(&selection)?;

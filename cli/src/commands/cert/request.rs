@@ -45,17 +45,32 @@ pub(crate) fn run(context: &Context, args: &RequestArgs) -> Outcome {
     let key = key::generate()?;
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, args.name.as_str());
-    let csr = params.serialize_request(&key).and_then(|csr| csr.pem()).map_err(|error| {
-        CommandError::new(Kind::Failure, format!("the request could not be signed: {error}"))
-    })?;
-    files::write_new(&key_path, key::to_pem(&key, None)?.as_bytes(), Access::Owner)?;
+    params
+        .distinguished_name
+        .push(DnType::CommonName, args.name.as_str());
+    let csr = params
+        .serialize_request(&key)
+        .and_then(|csr| csr.pem())
+        .map_err(|error| {
+            CommandError::new(
+                Kind::Failure,
+                format!("the request could not be signed: {error}"),
+            )
+        })?;
+    files::write_new(
+        &key_path,
+        key::to_pem(&key, None)?.as_bytes(),
+        Access::Owner,
+    )?;
     files::write_new(&csr_path, csr.as_bytes(), Access::Everybody)
         .inspect_err(|_| drop(std::fs::remove_file(&key_path)))?;
     print_object(
         context.format,
         "postern.request/1",
-        &[("key", key_path.display().to_string()), ("csr", csr_path.display().to_string())],
+        &[
+            ("key", key_path.display().to_string()),
+            ("csr", csr_path.display().to_string()),
+        ],
         json!({ "key": key_path, "csr": csr_path }),
     )?;
     DONE

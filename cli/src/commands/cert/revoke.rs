@@ -45,11 +45,15 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
     let authority = context.authority()?;
     let now = time::now();
     let found = args.which.find(authority.store())?;
-    let (live, gone): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(|record| record.state != CertificateState::Revoked && record.is_live(now));
+    let (live, gone): (Vec<_>, Vec<_>) = found
+        .into_iter()
+        .partition(|record| record.state != CertificateState::Revoked && record.is_live(now));
     for record in &gone {
         let state = record.state_at(now).as_str();
-        tell(&format!("{} {} is {state} already", record.common_name, record.serial));
+        tell(&format!(
+            "{} {} is {state} already",
+            record.common_name, record.serial
+        ));
     }
     if args.dry_run {
         show::print_many(context.format, live, now)?;
@@ -71,27 +75,50 @@ pub(crate) fn revoke_name(
     name: &str,
 ) -> Result<Vec<CertificateRecord>, CommandError> {
     let now = time::now();
-    let selection = Selection { common_name: Some(name.to_owned()), ..Selection::default() };
+    let selection = Selection {
+        common_name: Some(name.to_owned()),
+        ..Selection::default()
+    };
     let found = authority.store().certificates(&selection)?;
-    let serials = found.iter().filter(|record| record.is_live(now)).map(|record| record.serial);
-    Ok(authority.revoke(serials.collect(), RevocationReason::CessationOfOperation, None, now)?)
+    let serials = found
+        .iter()
+        .filter(|record| record.is_live(now))
+        .map(|record| record.serial);
+    Ok(authority.revoke(
+        serials.collect(),
+        RevocationReason::CessationOfOperation,
+        None,
+        now,
+    )?)
 }
 
 /// Gateways know by now; this is for those who only read CRLs.
-fn publish_crl(authority: &CertificateAuthority, args: &PassphraseArgs) -> Result<(), CommandError> {
+fn publish_crl(
+    authority: &CertificateAuthority,
+    args: &PassphraseArgs,
+) -> Result<(), CommandError> {
     let now = time::now();
     let passphrase = args.without_asking()?;
     if passphrase.is_none() && authority.needs_passphrase()? {
-        tell("Followers of the journal refuse it from now on. The CRL does not list it yet: `postern ca crl publish` needs the passphrase.");
+        tell(
+            "Followers of the journal refuse it from now on. The CRL does not list it yet: `postern ca crl publish` needs the passphrase.",
+        );
         return Ok(());
     }
-    let published = authority.unlock(passphrase.as_ref(), now)?.publish_crls(now)?;
+    let published = authority
+        .unlock(passphrase.as_ref(), now)?
+        .publish_crls(now)?;
     for made in published.iter().take(1) {
-        tell(&format!("CRL number {} of the {} intermediate lists it.", made.crl.number, made.issuer.as_str()));
+        tell(&format!(
+            "CRL number {} of the {} intermediate lists it.",
+            made.crl.number,
+            made.issuer.as_str()
+        ));
     }
     Ok(())
 }
 
 fn reason(text: &str) -> Result<RevocationReason, String> {
-    text.parse::<RevocationReason>().map_err(|error| error.to_string())
+    text.parse::<RevocationReason>()
+        .map_err(|error| error.to_string())
 }

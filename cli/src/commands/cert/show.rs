@@ -12,7 +12,15 @@ use crate::selection::Which;
 use crate::time;
 
 pub(crate) const SCHEMA: &str = "postern.certificate/1";
-const COLUMNS: &[&str] = &["COMMON NAME", "STATE", "NOT AFTER", "ENDS", "PROFILE", "OWNER", "SERIAL"];
+const COLUMNS: &[&str] = &[
+    "COMMON NAME",
+    "STATE",
+    "NOT AFTER",
+    "ENDS",
+    "PROFILE",
+    "OWNER",
+    "SERIAL",
+];
 
 /// Show certificates with all that is recorded of them
 ///
@@ -54,7 +62,10 @@ pub(crate) fn print_issued(
     now: u64,
 ) -> Result<(), CommandError> {
     let serial = Some(issued.certificate().serial());
-    let selection = Selection { serial, ..Selection::default() };
+    let selection = Selection {
+        serial,
+        ..Selection::default()
+    };
     for record in authority.store().certificates(&selection)? {
         print_one(context, &record, now)?;
     }
@@ -67,8 +78,16 @@ pub(crate) fn print_many(
     records: Vec<CertificateRecord>,
     now: u64,
 ) -> Result<(), CommandError> {
-    let rows = records.iter().map(|record| Row { cells: cells(record, now), json: json(record, now) });
-    Listing { schema: "postern.certificates/1", columns: COLUMNS, rows: rows.collect() }.print(format)
+    let rows = records.iter().map(|record| Row {
+        cells: cells(record, now),
+        json: json(record, now),
+    });
+    Listing {
+        schema: "postern.certificates/1",
+        columns: COLUMNS,
+        rows: rows.collect(),
+    }
+    .print(format)
 }
 
 fn print_one(context: &Context, record: &CertificateRecord, now: u64) -> Result<(), CommandError> {
@@ -77,14 +96,42 @@ fn print_one(context: &Context, record: &CertificateRecord, now: u64) -> Result<
         ("state", record.state_at(now).as_str().to_owned()),
         ("serial", record.serial.to_string()),
         ("not before", time::rfc3339(record.not_before)),
-        ("not after", format!("{} ({})", time::rfc3339(record.not_after), time::relative(record.not_after, now))),
+        (
+            "not after",
+            format!(
+                "{} ({})",
+                time::rfc3339(record.not_after),
+                time::relative(record.not_after, now)
+            ),
+        ),
         ("profile", record.profile.clone()),
         ("owner", record.owner.clone().unwrap_or_default()),
-        ("issued by", format!("the {} intermediate, for {}", record.issuer.as_str(), record.requested_by)),
-        ("SHA-256", record.fingerprint.map(|print| print.to_string()).unwrap_or_default()),
+        (
+            "issued by",
+            format!(
+                "the {} intermediate, for {}",
+                record.issuer.as_str(),
+                record.requested_by
+            ),
+        ),
+        (
+            "SHA-256",
+            record
+                .fingerprint
+                .map(|print| print.to_string())
+                .unwrap_or_default(),
+        ),
     ];
     if let Some(mark) = &record.revocation {
-        fields.push(("revoked", format!("{} ({}) by {}", time::rfc3339(mark.at), mark.reason, mark.by)));
+        fields.push((
+            "revoked",
+            format!(
+                "{} ({}) by {}",
+                time::rfc3339(mark.at),
+                mark.reason,
+                mark.by
+            ),
+        ));
         fields.extend(mark.note.clone().map(|note| ("note", note)));
     }
     print_object(context.format, SCHEMA, &fields, json(record, now))
@@ -124,8 +171,13 @@ pub(crate) fn json(record: &CertificateRecord, now: u64) -> Value {
     })
 }
 
-fn pem(authority: &CertificateAuthority, record: &CertificateRecord) -> Result<String, CommandError> {
+fn pem(
+    authority: &CertificateAuthority,
+    record: &CertificateRecord,
+) -> Result<String, CommandError> {
     let der = authority.store().certificate_der(record)?;
     let certificate = der.and_then(|der| postern_pki::Certificate::from_der(&der).ok());
-    Ok(certificate.map(|certificate| postern_ca::certificate_pem(&certificate)).unwrap_or_default())
+    Ok(certificate
+        .map(|certificate| postern_ca::certificate_pem(&certificate))
+        .unwrap_or_default())
 }

@@ -9,8 +9,8 @@ use postern_ca::{DEFAULT_PROFILE, IssuanceRequest, SubjectAltName, VerifiedCsr};
 use super::show;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::passphrase::PassphraseArgs;
 use crate::output::tell;
+use crate::passphrase::PassphraseArgs;
 use crate::time;
 
 /// Sign a signing request
@@ -57,11 +57,17 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
     }
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
-    let issued = authority.unlock(passphrase.as_ref(), now)?.issue(&request, now)?;
-    files::write_new(&args.out, issued.to_pem().as_bytes(), Access::Everybody).inspect_err(|_| {
-        let serial = issued.certificate().serial();
-        tell(&format!("certificate {serial} is recorded and was not delivered: revoke it"));
-    })?;
+    let issued = authority
+        .unlock(passphrase.as_ref(), now)?
+        .issue(&request, now)?;
+    files::write_new(&args.out, issued.to_pem().as_bytes(), Access::Everybody).inspect_err(
+        |_| {
+            let serial = issued.certificate().serial();
+            tell(&format!(
+                "certificate {serial} is recorded and was not delivered: revoke it"
+            ));
+        },
+    )?;
     show::print_issued(context, &authority, &issued, now)?;
     DONE
 }

@@ -107,7 +107,10 @@ fn accepted(context: &Context, path: &VerifiedPath) -> Result<(), CommandError> 
     )
 }
 
-fn judge(args: &VerifyArgs, now: UnixTime) -> Result<Result<VerifiedPath, Rejection>, CommandError> {
+fn judge(
+    args: &VerifyArgs,
+    now: UnixTime,
+) -> Result<Result<VerifiedPath, Rejection>, CommandError> {
     let anchors = certificates_from_pem(&read(&args.trust)?).map_err(unreadable(&args.trust))?;
     let chain = certificate_ders_from_pem(&read(&args.chain)?).map_err(unreadable(&args.chain))?;
     let profile = match args.profile {
@@ -119,7 +122,11 @@ fn judge(args: &VerifyArgs, now: UnixTime) -> Result<Result<VerifiedPath, Reject
         .certificates()
         .iter()
         .cloned()
-        .chain(chain.iter().filter_map(|der| Certificate::from_der(der).ok()))
+        .chain(
+            chain
+                .iter()
+                .filter_map(|der| Certificate::from_der(der).ok()),
+        )
         .collect();
     let verifier = PathVerifier::new(anchors, Vec::new(), profile).with_max_depth(args.max_depth);
     let path = match verifier.verify(&chain, now) {
@@ -134,10 +141,7 @@ fn judge(args: &VerifyArgs, now: UnixTime) -> Result<Result<VerifiedPath, Reject
 }
 
 /// A CRL that does not verify is one we do not have: then revocation is unknown.
-fn index(
-    files: &[PathBuf],
-    signers: &[Certificate],
-) -> Result<RevocationIndex, CommandError> {
+fn index(files: &[PathBuf], signers: &[Certificate]) -> Result<RevocationIndex, CommandError> {
     let mut index = RevocationIndex::new();
     for path in files {
         for crl in crls_from_pem_or_der(&read(path)?).map_err(unreadable(path))? {

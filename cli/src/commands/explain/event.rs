@@ -26,7 +26,10 @@ pub(super) fn explain(context: &Context, request_id: &str) -> Outcome {
         }
     };
     let event = find(&path, request_id)?.ok_or_else(|| {
-        CommandError::new(Kind::NotFound, format!("{} has no request {request_id}", path.display()))
+        CommandError::new(
+            Kind::NotFound,
+            format!("{} has no request {request_id}", path.display()),
+        )
     })?;
     let fields: Vec<(&str, String)> = event
         .as_object()
@@ -37,13 +40,20 @@ pub(super) fn explain(context: &Context, request_id: &str) -> Outcome {
         .collect();
     print_object(context.format, "postern.event/1", &fields, event.clone())?;
     let permitted = event.get("decision").and_then(Value::as_str) == Some("permit");
-    Ok(if permitted { ExitCode::SUCCESS } else { Kind::Denied.code() })
+    Ok(if permitted {
+        ExitCode::SUCCESS
+    } else {
+        Kind::Denied.code()
+    })
 }
 
 /// The last event with this id.
 pub(crate) fn find(path: &Path, request_id: &str) -> Result<Option<Value>, CommandError> {
     let file = File::open(path).map_err(|error| {
-        CommandError::new(Kind::NotFound, format!("cannot read {}: {error}", path.display()))
+        CommandError::new(
+            Kind::NotFound,
+            format!("cannot read {}: {error}", path.display()),
+        )
     })?;
     let mut found = None;
     for line in BufReader::new(file).lines().map_while(Result::ok) {
@@ -51,12 +61,15 @@ pub(crate) fn find(path: &Path, request_id: &str) -> Result<Option<Value>, Comma
             continue;
         }
         let event: Option<Value> = serde_json::from_str(&line).ok();
-        let matches = |event: &Value| event.get("request_id").and_then(Value::as_str) == Some(request_id);
+        let matches =
+            |event: &Value| event.get("request_id").and_then(Value::as_str) == Some(request_id);
         found = event.filter(matches).or(found);
     }
     Ok(found)
 }
 
 fn text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -41,8 +41,9 @@ pub(super) async fn ask(
     let stream = TcpStream::connect(address).await.map_err(failure)?;
     let name = ServerName::try_from("localhost").map_err(failure)?;
     let stream = tls.connect(name, stream).await.map_err(failure)?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(stream)).await.map_err(failure)?;
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(failure)?;
     let driver = tokio::spawn(connection);
     let mut request = Request::get("/hello").header("host", "localhost");
     if let Credential::Token = credential {
@@ -50,9 +51,14 @@ pub(super) async fn ask(
             request = request.header(name, value);
         }
     }
-    let request = request.body(Empty::<bytes::Bytes>::new()).map_err(failure)?;
+    let request = request
+        .body(Empty::<bytes::Bytes>::new())
+        .map_err(failure)?;
     let response = sender.send_request(request).await.map_err(failure)?;
-    let request_id = response.headers().get("x-request-id").and_then(|id| id.to_str().ok());
+    let request_id = response
+        .headers()
+        .get("x-request-id")
+        .and_then(|id| id.to_str().ok());
     let answer = Answer {
         status: response.status(),
         request_id: request_id.unwrap_or_default().to_owned(),
@@ -63,7 +69,10 @@ pub(super) async fn ask(
     Ok(answer)
 }
 
-fn tls_config(playground: &Playground, credential: &Credential) -> Result<ClientConfig, CommandError> {
+fn tls_config(
+    playground: &Playground,
+    credential: &Credential,
+) -> Result<ClientConfig, CommandError> {
     let mut roots = RootCertStore::empty();
     let root = CertificateDer::from_pem_file(playground.path("root/root.crt")).map_err(failure)?;
     roots.add(root).map_err(failure)?;
@@ -85,5 +94,7 @@ fn token_headers(playground: &Playground) -> Result<Vec<(String, String)>, Comma
     let text = postern_ca::files::read(&playground.path("dev-token.headers"))?;
     let text = String::from_utf8_lossy(&text).into_owned();
     let headers = text.lines().filter_map(|line| line.split_once(": "));
-    Ok(headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    Ok(headers
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
 }

@@ -30,9 +30,17 @@ pub(super) async fn serve(listener: TcpListener) {
 }
 
 async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let mut text = format!("{} {} reached the upstream with\n", request.method(), request.uri());
+    let mut text = format!(
+        "{} {} reached the upstream with\n",
+        request.method(),
+        request.uri()
+    );
     for (name, value) in request.headers() {
-        let line = writeln!(text, "{name}: {}", String::from_utf8_lossy(value.as_bytes()));
+        let line = writeln!(
+            text,
+            "{name}: {}",
+            String::from_utf8_lossy(value.as_bytes())
+        );
         line.unwrap_or_default();
     }
     Ok(Response::new(Full::from(text)))

@@ -30,7 +30,10 @@ impl Playground {
         } else if dir.exists() {
             return Err(CommandError::new(
                 Kind::Conflict,
-                format!("{} exists and is no playground of quickstart's", dir.display()),
+                format!(
+                    "{} exists and is no playground of quickstart's",
+                    dir.display()
+                ),
             )
             .hint("choose another folder with --dir, or remove it"));
         } else {
@@ -42,18 +45,29 @@ impl Playground {
     }
 
     fn make(dir: &Path, port: u16, upstream: u16) -> Result<(), CommandError> {
-        let name = dir.file_name().and_then(|name| name.to_str()).unwrap_or("postern-dev");
+        let name = dir
+            .file_name()
+            .and_then(|name| name.to_str())
+            .unwrap_or("postern-dev");
         let partial = Self(dir.with_file_name(format!(".{name}.{}.partial", std::process::id())));
         let made = partial.fill(port, upstream).and_then(|()| {
             fs::rename(&partial.0, dir).map_err(|error| {
-                CommandError::new(Kind::Failure, format!("cannot make {}: {error}", dir.display()))
+                CommandError::new(
+                    Kind::Failure,
+                    format!("cannot make {}: {error}", dir.display()),
+                )
             })
         });
         made.inspect_err(|_| drop(fs::remove_dir_all(&partial.0)))
     }
 
     fn fill(&self, port: u16, upstream: u16) -> Result<(), CommandError> {
-        inaugurate("Quickstart", &self.path("root"), &self.path("home"), &Protection::Nothing)?;
+        inaugurate(
+            "Quickstart",
+            &self.path("root"),
+            &self.path("home"),
+            &Protection::Nothing,
+        )?;
         let authority = self.authority()?;
         let now = time::now();
         let server = NewCertificate {
@@ -83,10 +97,14 @@ impl Playground {
     fn renew_client(&self) -> Result<(), CommandError> {
         let authority = self.authority()?;
         let now = time::now();
-        let selection = Selection { common_name: Some(String::from(CLIENT)), ..Selection::default() };
+        let selection = Selection {
+            common_name: Some(String::from(CLIENT)),
+            ..Selection::default()
+        };
         let known = authority.store().certificates(&selection)?;
         let files = [self.path("dev-client.key"), self.path("dev-client.crt")];
-        if known.iter().any(|record| record.is_live(now)) && files.iter().all(|file| file.exists()) {
+        if known.iter().any(|record| record.is_live(now)) && files.iter().all(|file| file.exists())
+        {
             return Ok(());
         }
         for file in files.iter().filter(|file| file.exists()) {
@@ -96,8 +114,13 @@ impl Playground {
                 source,
             })?;
         }
-        let client =
-            NewCertificate { name: CLIENT, profile: "service", owner: Some("quickstart"), san: &[], out: &self.0 };
+        let client = NewCertificate {
+            name: CLIENT,
+            profile: "service",
+            owner: Some("quickstart"),
+            san: &[],
+            out: &self.0,
+        };
         issue(&authority.unlock(None, now)?, &client, now)?;
         Ok(())
     }
@@ -114,21 +137,34 @@ impl Playground {
         }
         Err(CommandError::new(
             Kind::Conflict,
-            format!("{} was made with other ports, and the gateway is started from it", config.display()),
+            format!(
+                "{} was made with other ports, and the gateway is started from it",
+                config.display()
+            ),
         )
         .hint("edit it, or make another playground with --dir"))
     }
 
     pub(super) fn authority(&self) -> Result<CertificateAuthority, CommandError> {
         let home = Home::at(self.path("home"));
-        Ok(CertificateAuthority::open(home, Profiles::built_in(), Actor::current())?)
+        Ok(CertificateAuthority::open(
+            home,
+            Profiles::built_in(),
+            Actor::current(),
+        )?)
     }
 
     /// The port that the configuration's upstream has.
     pub(super) fn upstream_port(&self) -> Result<u16, CommandError> {
         let config = crate::config::Config::load(&self.config())?;
-        let port = config.applications.iter().next().map(|application| application.upstream().port());
-        port.ok_or_else(|| CommandError::new(Kind::NotFound, "the configuration has no application"))
+        let port = config
+            .applications
+            .iter()
+            .next()
+            .map(|application| application.upstream().port());
+        port.ok_or_else(|| {
+            CommandError::new(Kind::NotFound, "the configuration has no application")
+        })
     }
 
     pub(super) fn config(&self) -> PathBuf {

@@ -81,12 +81,17 @@ pub(crate) struct NewToken<'a> {
 pub(crate) fn run(context: &Context, args: &CreateArgs) -> Outcome {
     let authority = context.authority()?;
     let declared = context.optional_config()?.and_then(|config| {
-        config.tokens.into_iter().find(|token| token.name == args.name)
+        config
+            .tokens
+            .into_iter()
+            .find(|token| token.name == args.name)
     });
     let class = args.class.map(Class::token_class);
     let new = NewToken {
         name: &args.name,
-        class: class.or(declared.as_ref().map(|token| token.class)).unwrap_or(TokenClass::Service),
+        class: class
+            .or(declared.as_ref().map(|token| token.class))
+            .unwrap_or(TokenClass::Service),
         owner: args.owner.clone().or(declared.map(|token| token.owner)),
         out: &args.out,
         format: args.format,

@@ -30,13 +30,18 @@ const MAX_INPUT: u64 = 1024 * 1024;
 
 pub(crate) fn run(context: &Context, _: &IdentifyArgs) -> Outcome {
     let mut text = Zeroizing::new(String::new());
-    stdin().take(MAX_INPUT).read_to_string(&mut text).map_err(|error| {
-        CommandError::usage(format!("cannot read standard input as text: {error}"))
-    })?;
+    stdin()
+        .take(MAX_INPUT)
+        .read_to_string(&mut text)
+        .map_err(|error| {
+            CommandError::usage(format!("cannot read standard input as text: {error}"))
+        })?;
     let authority = context.authority()?;
     let tokens = authority.store().tokens()?;
-    let found: Vec<TokenRecord> =
-        tokens.into_iter().filter(|token| words(&text).any(|word| is_of(token, word))).collect();
+    let found: Vec<TokenRecord> = tokens
+        .into_iter()
+        .filter(|token| words(&text).any(|word| is_of(token, word)))
+        .collect();
     if found.is_empty() {
         let ours = words(&text).any(is_well_formed_secret);
         let message = if ours {
@@ -48,7 +53,10 @@ pub(crate) fn run(context: &Context, _: &IdentifyArgs) -> Outcome {
     }
     print_tokens(context.format, &found, time::now())?;
     for token in &found {
-        tell(&format!("To refuse it at once: postern token disable {}", token.name));
+        tell(&format!(
+            "To refuse it at once: postern token disable {}",
+            token.name
+        ));
     }
     DONE
 }

@@ -30,9 +30,25 @@ pub(super) fn print_tokens(
     tokens: &[TokenRecord],
     now: u64,
 ) -> Result<(), CommandError> {
-    let columns = &["NAME", "STATE", "CLASS", "OWNER", "EXPIRES", "ENDS", "CLIENT ID"];
-    let rows = tokens.iter().map(|token| Row { cells: cells(token, now), json: json(token, now) });
-    Listing { schema: "postern.tokens/1", columns, rows: rows.collect() }.print(format)
+    let columns = &[
+        "NAME",
+        "STATE",
+        "CLASS",
+        "OWNER",
+        "EXPIRES",
+        "ENDS",
+        "CLIENT ID",
+    ];
+    let rows = tokens.iter().map(|token| Row {
+        cells: cells(token, now),
+        json: json(token, now),
+    });
+    Listing {
+        schema: "postern.tokens/1",
+        columns,
+        rows: rows.collect(),
+    }
+    .print(format)
 }
 
 fn state(token: &TokenRecord, now: u64) -> &'static str {

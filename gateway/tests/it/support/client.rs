@@ -12,7 +12,8 @@ use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use postern_fixtures::{Issued, TestPki};
-use rustls::{ClientConfig, RootCertStore};
+use rustls::version::TLS13;
+use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
 use rustls_pki_types::ServerName;
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -131,11 +132,38 @@ pub(crate) async fn raw(
     certificate: Option<&Issued>,
     alpn: &[u8],
 ) -> io::Result<TlsStream<TcpStream>> {
+    raw_version(address, pki, sni, certificate, alpn, &TLS13).await
+}
+
+/// As [`raw`], over another version of TLS.
+pub(crate) async fn raw_version(
+    address: SocketAddr,
+    pki: &TestPki,
+    sni: &str,
+    certificate: Option<&Issued>,
+    alpn: &[u8],
+    version: &'static SupportedProtocolVersion,
+) -> io::Result<TlsStream<TcpStream>> {
+    let config = client_config(pki, certificate, alpn, &[version]);
+    let name = ServerName::try_from(sni.to_owned()).unwrap();
+    let socket = TcpStream::connect(address).await?;
+    TlsConnector::from(Arc::new(config))
+        .connect(name, socket)
+        .await
+}
+
+/// What a client trusts, shows and speaks.
+pub(crate) fn client_config(
+    pki: &TestPki,
+    certificate: Option<&Issued>,
+    alpn: &[u8],
+    versions: &[&'static SupportedProtocolVersion],
+) -> ClientConfig {
     let mut roots = RootCertStore::empty();
     roots.add(pki.root().der().clone()).unwrap();
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
+        .with_protocol_versions(versions)
         .unwrap()
         .with_root_certificates(roots);
     let mut config = match certificate {
@@ -145,9 +173,5 @@ pub(crate) async fn raw(
         None => config.with_no_client_auth(),
     };
     config.alpn_protocols = vec![alpn.to_vec()];
-    let name = ServerName::try_from(sni.to_owned()).unwrap();
-    let socket = TcpStream::connect(address).await?;
-    TlsConnector::from(Arc::new(config))
-        .connect(name, socket)
-        .await
+    config
 }

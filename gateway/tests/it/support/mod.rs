@@ -17,7 +17,10 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-pub(crate) use client::{Client, Protocol, connect, empty as empty_body, full as full_body, raw};
+pub(crate) use client::{
+    Client, Protocol, client_config, connect, empty as empty_body, full as full_body, raw,
+    raw_version,
+};
 pub(crate) use publisher::{Publisher, TOKEN_ID, TOKEN_SECRET};
 pub(crate) use upstream::Upstream;
 
