@@ -1,1 +1,25 @@
-//! CA and command line.
+//! CA and command line: one module per promise, against openssl, strace, sqlite3 and faketime.
+
+#![allow(
+    clippy::print_stderr,
+    reason = "skips and summaries are for the person who reads the test's output"
+)]
+
+mod broken_store;
+mod concurrency;
+mod config_errors;
+mod csr;
+mod disk_faults;
+mod expiry;
+mod help;
+mod init;
+mod init_interrupted;
+mod issue;
+mod kill_loop;
+mod limbo;
+mod names;
+mod revoke;
+mod secrets;
+mod streams;
+mod support;
+mod validity;
