@@ -252,35 +252,35 @@ pub enum Rejection {
 }
 
 impl Rejection {
-    /// The stable code, in kebab-case: for logs, events and scripts.
+    /// The stable code, in snake_case: for logs, events and scripts.
     pub fn code(&self) -> &'static str {
         match self {
-            Self::NoCertificate => "no-certificate",
-            Self::ChainTooLong { .. } => "chain-too-long",
-            Self::ChainTooLarge { .. } => "chain-too-large",
+            Self::NoCertificate => "no_certificate",
+            Self::ChainTooLong { .. } => "chain_too_long",
+            Self::ChainTooLarge { .. } => "chain_too_large",
             Self::Malformed { .. } => "malformed",
             Self::Expired { .. } => "expired",
-            Self::NotYetValid { .. } => "not-yet-valid",
-            Self::UnknownIssuer { .. } => "unknown-issuer",
-            Self::BadSignature => "bad-signature",
-            Self::SignatureAlgorithm => "signature-algorithm",
-            Self::EkuMissing { .. } => "eku-missing",
-            Self::KeyUsage { .. } => "key-usage",
-            Self::CaAsLeaf => "ca-as-leaf",
-            Self::NotACa { .. } => "not-a-ca",
-            Self::MultipleCommonNames { .. } => "multiple-common-names",
-            Self::TooManyNames { .. } => "too-many-names",
-            Self::WeakKey { .. } => "weak-key",
-            Self::PathLength => "path-length",
-            Self::NameConstraints => "name-constraints",
-            Self::PathTooComplex => "path-too-complex",
-            Self::UnknownCriticalExtension { .. } => "unknown-critical-extension",
-            Self::Profile { .. } => "certificate-profile",
+            Self::NotYetValid { .. } => "not_yet_valid",
+            Self::UnknownIssuer { .. } => "unknown_issuer",
+            Self::BadSignature => "bad_signature",
+            Self::SignatureAlgorithm => "signature_algorithm",
+            Self::EkuMissing { .. } => "eku_missing",
+            Self::KeyUsage { .. } => "key_usage",
+            Self::CaAsLeaf => "ca_as_leaf",
+            Self::NotACa { .. } => "not_a_ca",
+            Self::MultipleCommonNames { .. } => "multiple_common_names",
+            Self::TooManyNames { .. } => "too_many_names",
+            Self::WeakKey { .. } => "weak_key",
+            Self::PathLength => "path_length",
+            Self::NameConstraints => "name_constraints",
+            Self::PathTooComplex => "path_too_complex",
+            Self::UnknownCriticalExtension { .. } => "unknown_critical_extension",
+            Self::Profile { .. } => "certificate_profile",
             Self::Path { .. } => "path",
             Self::Revoked { .. } => "revoked",
             Self::Held { .. } => "held",
-            Self::RevocationStale { .. } => "revocation-stale",
-            Self::RevocationUnknown { .. } => "revocation-unknown",
+            Self::RevocationStale { .. } => "revocation_stale",
+            Self::RevocationUnknown { .. } => "revocation_unknown",
         }
     }
 }

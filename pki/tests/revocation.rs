@@ -107,7 +107,7 @@ fn past_next_update_when_stale_decides() {
             next_update
         }
     );
-    assert_eq!(refused.code(), "revocation-stale");
+    assert_eq!(refused.code(), "revocation_stale");
     assert!(index.check(&path, WhenStale::Admit, late).is_ok());
 }
 
@@ -117,7 +117,7 @@ fn a_source_not_heard_of_is_stale_before_its_crl_is() {
     let silent = index(&pki, &[]).with_fresh_until(issuer(&pki), Some(pki.now().as_secs() - 1));
     assert_eq!(
         refusal(&silent, &pki, &pki.client(NAME)),
-        Some("revocation-stale")
+        Some("revocation_stale")
     );
     let heard = silent.with_fresh_until(issuer(&pki), None);
     assert_eq!(refusal(&heard, &pki, &pki.client(NAME)), None);
@@ -129,7 +129,7 @@ fn without_any_source_when_stale_decides() {
     let pki = TestPki::new();
     let client = pki.client(NAME);
     let nothing = RevocationIndex::new();
-    assert_eq!(refusal(&nothing, &pki, &client), Some("revocation-unknown"));
+    assert_eq!(refusal(&nothing, &pki, &client), Some("revocation_unknown"));
     assert!(
         nothing
             .check(&path(&pki, &client), WhenStale::Admit, pki.now())

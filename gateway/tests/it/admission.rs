@@ -179,13 +179,13 @@ async fn bad_certificates_end_the_handshake_with_their_reason() {
         (world.pki.expired("device-1.factory.corp"), "expired"),
         (
             world.pki.without_eku("device-2.factory.corp"),
-            "eku-missing",
+            "eku_missing",
         ),
         (
             world.pki.client_by(&stranger, "device-3.factory.corp"),
-            "unknown-issuer",
+            "unknown_issuer",
         ),
-        (namesake.client("device-4.factory.corp"), "bad-signature"),
+        (namesake.client("device-4.factory.corp"), "bad_signature"),
     ];
     for (certificate, reason) in cases {
         // Also where none is required: a bad certificate is not "no certificate".
