@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use postern_pki::journal::{CertificateEvent, Event, TokenEvent};
 use postern_pki::{Certificate, CertificateError, RevocationReason};
 use postern_policy::{SerialNumber, TokenName};
+use rcgen::KeyPair;
 
 use crate::actor::Actor;
 use crate::files::FileError;
@@ -310,6 +311,28 @@ impl Unlocked<'_> {
         })?;
         publish::publish(&authority.home, &authority.store)?;
         Ok(published)
+    }
+
+    /// Makes the root's next CRL and publishes it; the root's key is brought for the occasion.
+    ///
+    /// # Errors
+    /// When the key is not the root's, or the list cannot be made durable or published.
+    pub fn publish_root_crl(self, root_key: KeyPair, now: u64) -> Result<PublishedCrl, CaError> {
+        let Self {
+            authority, client, ..
+        } = self;
+        let root = Issuer::load(authority.issuer(IssuerRole::Root)?, root_key, now)?;
+        let crl = authority.store.write(move |connection| {
+            let crl = crl::next(connection, &root, crl::ROOT_LIFETIME, now)?;
+            let event = Event::CrlPublished(crl::head(root.record(), &crl));
+            journal::append(connection, &event, &client, now)?;
+            Ok(crl)
+        })?;
+        publish::publish(&authority.home, &authority.store)?;
+        Ok(PublishedCrl {
+            issuer: IssuerRole::Root,
+            crl,
+        })
     }
 
     /// Adds a token.

@@ -57,6 +57,16 @@ pub(crate) fn from_file(path: &Path) -> Result<Passphrase, CommandError> {
     Ok(Passphrase::new(SecretString::from(text))?)
 }
 
+/// The root's key is never read where anybody's build script runs.
+pub(crate) fn refuse_root_key_in_ci() -> Result<(), CommandError> {
+    if std::env::var_os("CI").is_none() {
+        return Ok(());
+    }
+    let message = "the root's key is never made or read where CI is set";
+    Err(CommandError::new(Kind::Denied, message)
+        .hint("do this on a machine that you trust with the root"))
+}
+
 /// Asks for a new passphrase twice.
 pub(crate) fn prompt_new(what: &str) -> Result<Passphrase, CommandError> {
     let first = prompt(&format!("New passphrase of {what}: "))?;
@@ -70,7 +80,8 @@ pub(crate) fn prompt_new(what: &str) -> Result<Passphrase, CommandError> {
     }
 }
 
-fn prompt(text: &str) -> Result<Passphrase, CommandError> {
+/// Asks for a passphrase.
+pub(crate) fn prompt(text: &str) -> Result<Passphrase, CommandError> {
     if !stdin().is_terminal() {
         return Err(CommandError::usage(
             "a passphrase is needed, and there is no terminal to ask on",

@@ -1,17 +1,18 @@
 //! `postern ca crl …`
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use postern_ca::files::{self, Access};
-use postern_ca::{CertificateAuthority, CrlRecord, IssuerRole, crl_file_name};
+use postern_ca::{CertificateAuthority, CrlRecord, IssuerRole, crl_file_name, key};
+use rcgen::KeyPair;
 use serde_json::json;
 
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Format, Listing, Row};
-use crate::passphrase::PassphraseArgs;
+use crate::passphrase::{self, PassphraseArgs};
 use crate::time;
 
 #[derive(Debug, Subcommand)]
@@ -28,13 +29,20 @@ pub(crate) enum CrlCommand {
 ///
 /// The lists go to `public/crl` in the home, DER and PEM, with rising numbers; --out copies them.
 /// They live 7 days. Needs the passphrase of the issuing keys; a publisher certificate past half
-/// of its life is renewed on the occasion.
+/// of its life is renewed on the occasion. The root's list lives a year: bring the root for its
+/// successor with --root-dir, and take it away again.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct PublishArgs {
     /// Copy the lists to this folder as well
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
+    /// Make the root's next CRL instead, with the root's key in this folder
+    #[arg(long, value_name = "DIR")]
+    root_dir: Option<PathBuf>,
+    /// File with the passphrase of the root's key; asked for otherwise
+    #[arg(long, value_name = "FILE", requires = "root_dir")]
+    root_passphrase_file: Option<PathBuf>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -71,10 +79,22 @@ fn publish(context: &Context, args: &PublishArgs) -> Outcome {
     print(&crls, now, context.format)
 }
 
+/// The root's key, which is here for the moment.
+fn root_key(folder: &Path, args: &PublishArgs) -> Result<KeyPair, CommandError> {
+    passphrase::refuse_root_key_in_ci()?;
+    let path = folder.join("root.key");
+    let passphrase = match &args.root_passphrase_file {
+        _ if !key::is_encrypted(&path)? => None,
+        Some(file) => Some(passphrase::from_file(file)?),
+        None => Some(passphrase::prompt("Passphrase of the root's key: ")?),
+    };
+    Ok(key::load(&path, passphrase.as_ref())?)
+}
+
 /// Copies the files that were just projected, DER and PEM.
 fn copy(
     authority: &CertificateAuthority,
-    folder: &std::path::Path,
+    folder: &Path,
     crls: &[(IssuerRole, CrlRecord)],
 ) -> Result<(), CommandError> {
     for (role, _) in crls {

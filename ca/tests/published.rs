@@ -1,0 +1,371 @@
+//! What a home publishes, read as a follower reads it.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use postern_ca::{
+    Actor, Ceremony, CertifiableKey, CertificateAuthority, Home, IssuableName, IssuanceRequest,
+    Profiles, ServiceTokenSecret, TokenRecord, key, new_client_id,
+};
+use postern_pki::journal::{
+    AuthorityError, Entry, Event, Head, JournalError, JournalReader, Line, SourceAuthority,
+    TokenEntry, signed_message,
+};
+use postern_pki::{RevocationReason, TrustAnchors, certificates_from_pem};
+use postern_policy::{SerialNumber, TokenName};
+use rcgen::{PublicKeyData as _, SigningKey as _};
+use rustls_pki_types::UnixTime;
+use tempfile::TempDir;
+
+struct Site {
+    folder: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Self { folder };
+        let ceremony = Ceremony {
+            name: "Example Corp",
+            root_dir: &site.folder.path().join("root"),
+            home: &site.home(),
+            root_passphrase: None,
+            passphrase: None,
+            actor: &Actor::current(),
+            now: now(),
+        };
+        ceremony.perform().unwrap();
+        site
+    }
+
+    fn home(&self) -> PathBuf {
+        self.folder.path().join("home")
+    }
+
+    fn authority(&self) -> CertificateAuthority {
+        open(&self.home())
+    }
+
+    fn journal(&self) -> PathBuf {
+        Home::at(self.home()).journal()
+    }
+
+    fn source(&self) -> SourceAuthority {
+        let read = |path: PathBuf| certificates_from_pem(&fs::read(path).unwrap()).unwrap();
+        let public = Home::at(self.home()).public();
+        let trust = TrustAnchors::new(read(self.folder.path().join("root/root.crt"))).unwrap();
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(now()));
+        let publishers = read(public.join("publishers.pem"));
+        SourceAuthority::new(&read(public.join("issuers.pem")), &publishers, &trust, time).unwrap()
+    }
+
+    fn read(&self, known: Option<Head>) -> Result<(JournalReader, Vec<Entry>), JournalError> {
+        JournalReader::open(&self.journal(), &self.source(), known)
+    }
+
+    fn segments(&self) -> Vec<PathBuf> {
+        let mut paths: Vec<_> = fs::read_dir(self.journal())
+            .unwrap()
+            .map(|file| file.unwrap().path())
+            .collect();
+        paths.sort();
+        paths
+    }
+
+    fn rewrite(&self, change: impl FnOnce(&str) -> String) {
+        let path = self.segments().pop().unwrap();
+        let text = fs::read_to_string(&path).unwrap();
+        fs::write(&path, change(&text)).unwrap();
+    }
+}
+
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs()
+}
+
+fn open(home: &Path) -> CertificateAuthority {
+    CertificateAuthority::open(Home::at(home), Profiles::built_in(), Actor::current()).unwrap()
+}
+
+fn issue(authority: &CertificateAuthority, name: &str) -> SerialNumber {
+    let key = key::generate().unwrap();
+    let request = IssuanceRequest {
+        common_name: IssuableName::parse(name).unwrap(),
+        key: CertifiableKey::from_spki(&key.subject_public_key_info()).unwrap(),
+        profile: String::from("service"),
+        alt_names: Vec::new(),
+        owner: None,
+    };
+    let unlocked = authority.unlock(None, now()).unwrap();
+    unlocked
+        .issue(&request, now())
+        .unwrap()
+        .certificate()
+        .serial()
+}
+
+fn revoke(authority: &CertificateAuthority, serial: SerialNumber) {
+    authority
+        .revoke(vec![serial], RevocationReason::KeyCompromise, None, now())
+        .unwrap();
+}
+
+fn token(name: &str) -> TokenRecord {
+    TokenRecord {
+        name: TokenName::parse(name).unwrap(),
+        client_id: new_client_id().unwrap(),
+        class: String::from("ci"),
+        owner: None,
+        labels: String::from("{}"),
+        enabled: true,
+        secrets: vec![ServiceTokenSecret::generate().unwrap().hash()],
+        created_at: now(),
+        created_by: String::from("test"),
+        expires_at: now() + 3600,
+    }
+}
+
+/// A line over `event` after the journal's head, signed with the key in `home`'s file `key`.
+fn forge(site: &Site, key_file: &str, certificate_file: &str, event: &Event) -> Line {
+    let (reader, entries) = site.read(None).unwrap();
+    let time = entries.last().unwrap().time.clone();
+    let key = key::load(&site.home().join(key_file), None).unwrap();
+    let certificates = fs::read(site.home().join(certificate_file)).unwrap();
+    let signer = certificates_from_pem(&certificates)
+        .unwrap()
+        .pop()
+        .unwrap()
+        .fingerprint();
+    let body = Entry::body(Some(reader.head()), &time, event).unwrap();
+    Line {
+        signer,
+        signature: key.sign(&signed_message(&body)).unwrap(),
+        body,
+    }
+}
+
+fn new_token(name: &str) -> TokenEntry {
+    token(name).to_entry()
+}
+
+#[test]
+fn a_follower_reads_what_was_revoked() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    let (_, entries) = site.read(None).unwrap();
+    let revoked = entries
+        .iter()
+        .any(|entry| matches!(&entry.event, Event::Revoked(event) if event.serial == serial));
+    assert!(revoked, "{entries:?}");
+}
+
+#[test]
+fn a_reader_gets_only_what_is_new() {
+    let site = Site::new();
+    let authority = site.authority();
+    let (mut reader, _) = site.read(None).unwrap();
+    assert!(!reader.has_news());
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    assert!(reader.has_news());
+    let entries = reader.read_new(&site.source()).unwrap();
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.event.kind())
+            .collect::<Vec<_>>(),
+        ["revoked"]
+    );
+}
+
+#[test]
+fn a_half_written_line_is_left_for_later() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    site.rewrite(|text| text[..text.len() - 20].to_owned());
+    let (_, entries) = site.read(None).unwrap();
+    assert!(!entries.iter().any(|entry| entry.event.kind() == "revoked"));
+    // The next command that opens the home completes it.
+    site.authority();
+    let (_, entries) = site.read(None).unwrap();
+    assert!(entries.iter().any(|entry| entry.event.kind() == "revoked"));
+}
+
+#[test]
+fn a_publisher_cannot_admit_anybody() {
+    let site = Site::new();
+    let event = Event::TokenAdded(new_token("evil"));
+    let line = forge(&site, "publisher.key", "public/publishers.pem", &event);
+    let refused = site.source().verify(&line);
+    assert!(
+        matches!(refused, Err(AuthorityError::PublisherAdmits { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_issuer_of_servers_cannot_be_taken_for_somebody_else() {
+    let site = Site::new();
+    let event = Event::TokenAdded(new_token("evil"));
+    let mut line = forge(&site, "server-intermediate.key", "intermediate.crt", &event);
+    let refused = site.source().verify(&line);
+    assert!(
+        matches!(refused, Err(AuthorityError::BadSignature)),
+        "{refused:?}"
+    );
+    line.signer = [7; 32].into();
+    let refused = site.source().verify(&line);
+    assert!(
+        matches!(refused, Err(AuthorityError::UnknownSigner(_))),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_altered_line_is_refused() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    site.rewrite(|text| text.replace("device-1", "device-2"));
+    let refused = site.read(None).map(|_| ());
+    let source = match refused {
+        Err(JournalError::Authority { source, .. }) => source,
+        other => panic!("{other:?}"),
+    };
+    assert!(matches!(source, AuthorityError::BadSignature));
+}
+
+#[test]
+fn a_line_that_was_taken_out_is_missed() {
+    let site = Site::new();
+    let authority = site.authority();
+    for name in ["device-1", "device-2"] {
+        let serial = issue(&authority, name);
+        revoke(&authority, serial);
+    }
+    site.rewrite(|text| {
+        text.lines()
+            .filter(|line| !line.contains("device-1"))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    });
+    let refused = site.read(None).map(|_| ());
+    assert!(
+        matches!(refused, Err(JournalError::Broken { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn an_old_copy_is_refused() {
+    let site = Site::new();
+    let authority = site.authority();
+    let path = site.segments().pop().unwrap();
+    let old = fs::read(&path).unwrap();
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    let seen = site.read(None).unwrap().0.head();
+    fs::write(&path, old).unwrap();
+    let refused = site.read(Some(seen)).map(|_| ());
+    assert!(
+        matches!(refused, Err(JournalError::WentBack { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn another_history_of_the_same_length_is_refused() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serials = [issue(&authority, "device-1"), issue(&authority, "device-2")];
+    drop(authority);
+    let copy = site.folder.path().join("copy");
+    let copied = std::process::Command::new("cp")
+        .arg("-a")
+        .args([&site.home(), &copy])
+        .status();
+    assert!(copied.unwrap().success());
+    revoke(&site.authority(), serials[0]);
+    let seen = site.read(None).unwrap().0.head();
+    revoke(&open(&copy), serials[1]);
+    fs::remove_dir_all(site.home()).unwrap();
+    fs::rename(&copy, site.home()).unwrap();
+    let refused = site.read(Some(seen)).map(|_| ());
+    assert!(
+        matches!(refused, Err(JournalError::Rewritten { .. })),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_long_segment_is_sealed_and_its_successor_holds_the_whole_state() {
+    let site = Site::new();
+    let authority = site.authority();
+    let (mut reader, _) = site.read(None).unwrap();
+    let name = TokenName::parse("ci-deploy").unwrap();
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .add_token(token("ci-deploy"), now())
+        .unwrap();
+    let serials: Vec<_> = (0..3)
+        .map(|n| issue(&authority, &format!("device-{n}")))
+        .collect();
+    for serial in serials {
+        revoke(&authority, serial);
+    }
+    for _ in 0..1024 {
+        authority.disable_token(&name, now()).unwrap();
+    }
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .publish_crls(now())
+        .unwrap();
+    assert_eq!(site.segments().len(), 2);
+
+    // Whoever was following goes on into it; whoever starts now needs only it.
+    let followed = reader.read_new(&site.source()).unwrap();
+    let (fresh, entries) = site.read(None).unwrap();
+    assert_eq!(followed.last().unwrap().head(), fresh.head());
+    let Event::Checkpoint(checkpoint) = &entries.first().unwrap().event else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(
+        checkpoint
+            .tokens
+            .iter()
+            .map(|token| token.enabled)
+            .collect::<Vec<_>>(),
+        [false]
+    );
+    // Whoever was away reads on from where it was.
+    let known = Head {
+        seq: followed[0].seq,
+        hash: followed[0].hash,
+    };
+    let (caught_up, _) = site.read(Some(known)).unwrap();
+    assert_eq!(caught_up.head(), fresh.head());
+}
+
+#[test]
+fn reopening_after_known_segments_gives_every_event_since_the_newest_checkpoint() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    let known = site.read(None).unwrap().0.head();
+    revoke(&authority, serial);
+    let (_, entries) = site.read(Some(known)).unwrap();
+    let kinds: Vec<_> = entries.iter().map(|entry| entry.event.kind()).collect();
+    assert_eq!(kinds, ["checkpoint", "revoked"]);
+}
