@@ -59,7 +59,7 @@ pub(crate) fn from_file(path: &Path) -> Result<Passphrase, CommandError> {
 
 /// The root's key is never read where anybody's build script runs.
 pub(crate) fn refuse_root_key_in_ci() -> Result<(), CommandError> {
-    if std::env::var_os("CI").is_none() {
+    if env::var_os("CI").is_none() {
         return Ok(());
     }
     let message = "the root's key is never made or read where CI is set";

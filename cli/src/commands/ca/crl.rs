@@ -66,9 +66,11 @@ fn publish(context: &Context, args: &PublishArgs) -> Outcome {
     let authority = context.authority()?;
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
-    let published = authority
-        .unlock(passphrase.as_ref(), now)?
-        .publish_crls(now)?;
+    let unlocked = authority.unlock(passphrase.as_ref(), now)?;
+    let published = match &args.root_dir {
+        Some(folder) => vec![unlocked.publish_root_crl(root_key(folder, args)?, now)?],
+        None => unlocked.publish_crls(now)?,
+    };
     let crls: Vec<_> = published
         .into_iter()
         .map(|made| (made.issuer, made.crl))
