@@ -95,7 +95,7 @@ impl Ceremony<'_> {
         if absolute(self.root_dir).starts_with(absolute(self.home)) {
             return Err(CaError::RootInsideHome(self.root_dir.to_path_buf()));
         }
-        fs::create_dir_all(self.root_dir).map_err(FileError::io("create", self.root_dir))?;
+        files::create_folder(self.root_dir, Access::Owner)?;
         [ROOT_CERTIFICATE, ROOT_KEY]
             .map(|name| self.root_dir.join(name))
             .into_iter()
@@ -211,16 +211,13 @@ impl Partial {
         let path = folder.join(format!(".{name}.{serial}.partial"));
         let partial = Self { path };
         let public = Home::at(&partial.path).public();
-        fs::create_dir(&partial.path).map_err(FileError::io("create", &partial.path))?;
-        let private = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&partial.path, private)
-            .map_err(FileError::io("create", &partial.path))?;
+        files::create_folder(&partial.path, Access::Everybody)?;
+        files::create_folder(&public, Access::Everybody)?;
         for folder in [
             postern_pki::journal::JOURNAL_DIR,
             postern_pki::journal::CRL_DIR,
         ] {
-            let folder = public.join(folder);
-            fs::create_dir_all(&folder).map_err(FileError::io("create", &folder))?;
+            files::create_folder(&public.join(folder), Access::Everybody)?;
         }
         Ok(partial)
     }

@@ -1,7 +1,10 @@
 //! Certificate revocation lists (RFC 5280 section 5), full ones.
 
+use std::collections::HashSet;
+
 use postern_pki::journal::{CrlHead, Hash};
 use postern_pki::{Crl, RevocationReason};
+use postern_policy::SerialNumber;
 use rcgen::{CertificateRevocationListParams, KeyIdMethod, RevokedCertParams};
 use rusqlite::Connection;
 
@@ -23,8 +26,12 @@ pub(crate) fn next(
     now: u64,
 ) -> Result<CrlRecord, StoreError> {
     let record = issuer.record();
-    let number = crate::store::newest_crl(connection, record)?.map_or(1, |crl| crl.number + 1);
+    let previous = crate::store::newest_crl(connection, record)?;
+    let number = previous.as_ref().map_or(1, |crl| crl.number + 1);
     let revoked = crate::store::revoked_for_crl(connection, record, now)?;
+    if let Some(previous) = &previous {
+        refuse_loss(connection, issuer, previous, &revoked, now)?;
+    }
     let crl = sign(issuer, number, now, now.saturating_add(lifetime), &revoked)
         .map_err(|error| StoreError::Refused(format!("the CRL could not be signed: {error}")))?;
     // Read it back before anybody else has to.
@@ -32,6 +39,32 @@ pub(crate) fn next(
         .map_err(|error| StoreError::Refused(format!("the new CRL does not verify: {error}")))?;
     crate::store::replace_crl(connection, record, &crl)?;
     Ok(crl)
+}
+
+/// Whatever the list before this one revoked must be on this one, unless the certificate has ended
+/// since: a row that was changed by hand must not make a revocation disappear.
+fn refuse_loss(
+    connection: &Connection,
+    issuer: &Issuer,
+    previous: &CrlRecord,
+    revoked: &[CertificateRecord],
+    now: u64,
+) -> Result<(), StoreError> {
+    let listed: HashSet<SerialNumber> = revoked.iter().map(|record| record.serial).collect();
+    let previous = Crl::verify(&previous.der, issuer.certificate())
+        .map_err(|error| StoreError::Refused(format!("the CRL in the store: {error}")))?;
+    for entry in previous
+        .entries()
+        .iter()
+        .filter(|entry| !listed.contains(&entry.serial))
+    {
+        // The digest of the row is checked here.
+        let record = crate::store::certificate_by_serial(connection, &entry.serial)?;
+        if crate::store::belongs_on_crl(&record, now) {
+            return Err(StoreError::LostRevocation(entry.serial));
+        }
+    }
+    Ok(())
 }
 
 /// What the journal says of a CRL.

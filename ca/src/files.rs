@@ -1,8 +1,8 @@
 //! Files that appear whole or not at all.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
@@ -85,6 +85,29 @@ pub fn replace(path: &Path, content: &[u8], access: Access) -> Result<(), FileEr
     sync_dir(path)
 }
 
+/// Makes a folder, and those above it, where they are missing.
+///
+/// # Errors
+/// When the system refuses.
+pub fn create_folder(path: &Path, access: Access) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let mode = match access {
+        Access::Owner => 0o700,
+        Access::Everybody => 0o755,
+    };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(path)
+        .and_then(|()| match access {
+            Access::Owner => Ok(()),
+            Access::Everybody => fs::set_permissions(path, Permissions::from_mode(mode)),
+        })
+        .map_err(FileError::io("create", path))
+}
+
 /// Makes what happened in `path`'s folder durable.
 ///
 /// # Errors
@@ -117,7 +140,12 @@ fn write_partial(path: &Path, content: &[u8], access: Access) -> Result<PathBuf,
         .mode(mode)
         .open(&partial)
         .map_err(FileError::io("create", &partial))?;
-    if let Err(source) = file.write_all(content).and_then(|()| file.sync_all()) {
+    let written = file.write_all(content).and_then(|()| match access {
+        Access::Owner => Ok(()),
+        // The umask may have taken what everybody is to see.
+        Access::Everybody => file.set_permissions(Permissions::from_mode(mode)),
+    });
+    if let Err(source) = written.and_then(|()| file.sync_all()) {
         drop(fs::remove_file(&partial));
         return Err(FileError::Io {
             what: "write",

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use postern_pki::Certificate;
@@ -49,6 +50,7 @@ pub(crate) fn publish(home: &Home, store: &Store) -> Result<(), PublishError> {
         .create(true)
         .truncate(false)
         .write(true)
+        .mode(0o600)
         .open(&path)
         .map_err(FileError::io("open", &path))?;
     lock.lock().map_err(FileError::io("lock", &path))?;
@@ -114,17 +116,17 @@ fn append(folder: &Path, rows: &[JournalRow]) -> Result<(), PublishError> {
     let path = folder.join(segment_file_name(first.segment));
     let is_new = !path.exists();
     let text: String = rows.iter().map(|row| row.line.as_str()).collect();
+    if is_new {
+        // Everybody reads it, whatever the umask says.
+        files::write_new(&path, b"", Access::Everybody)?;
+    }
     let mut file = OpenOptions::new()
-        .create(true)
         .append(true)
         .open(&path)
         .map_err(FileError::io("open", &path))?;
     file.write_all(text.as_bytes())
         .and_then(|()| file.sync_data())
         .map_err(FileError::io("append to", &path))?;
-    if is_new {
-        files::sync_dir(&path)?;
-    }
     Ok(())
 }
 

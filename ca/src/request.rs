@@ -4,6 +4,9 @@ use std::net::IpAddr;
 
 use postern_pki::KeyWeakness;
 use postern_policy::{CommonName, CommonNameError, HostName};
+use x509_parser::prelude::FromDer as _;
+use x509_parser::public_key::PublicKey;
+use x509_parser::x509::SubjectPublicKeyInfo;
 
 use crate::csr::{CsrError, VerifiedCsr};
 
@@ -93,6 +96,9 @@ pub enum RequestError {
     /// The key is too weak, or of a kind we do not certify.
     #[error("the public key is refused: {0}")]
     Key(#[from] KeyWeakness),
+    /// An RSA key with an exponent that nobody should use.
+    #[error("the public key is refused: its RSA exponent is {0}, and 65537 is the one we certify")]
+    RsaExponent(u64),
     /// The signing request is refused.
     #[error(transparent)]
     Csr(#[from] CsrError),
@@ -160,12 +166,29 @@ impl CertifiableKey {
     /// When it is weak or of a kind we do not certify.
     pub fn from_spki(der: &[u8]) -> Result<Self, RequestError> {
         postern_pki::check_key(der)?;
+        refuse_odd_exponent(der)?;
         Ok(Self(der.to_vec()))
     }
 
     /// The SubjectPublicKeyInfo.
     pub fn spki_der(&self) -> &[u8] {
         &self.0
+    }
+}
+
+/// 65537 is what every sound generator uses; smaller ones have a history of broken paddings.
+fn refuse_odd_exponent(spki: &[u8]) -> Result<(), RequestError> {
+    let parsed = SubjectPublicKeyInfo::from_der(spki)
+        .ok()
+        .map(|(_, spki)| spki);
+    let exponent = match parsed.as_ref().map(SubjectPublicKeyInfo::parsed) {
+        Some(Ok(PublicKey::RSA(key))) => key.try_exponent().unwrap_or_default(),
+        _ => return Ok(()),
+    };
+    if exponent == 65_537 {
+        Ok(())
+    } else {
+        Err(RequestError::RsaExponent(exponent))
     }
 }
 

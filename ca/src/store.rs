@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use postern_policy::SerialNumber;
 use rusqlite::OpenFlags;
 
 pub(crate) use rusqlite::Connection;
@@ -28,7 +29,9 @@ pub use issuers::{IssuerRecord, IssuerRole};
 pub use journal::JournalRow;
 pub use tokens::TokenRecord;
 
-pub(crate) use certificates::{for_crl as revoked_for_crl, mark_revoked};
+pub(crate) use certificates::{
+    belongs_on_crl, by_serial as certificate_by_serial, for_crl as revoked_for_crl, mark_revoked,
+};
 pub(crate) use crls::{newest as newest_crl, replace as replace_crl};
 pub(crate) use issuers::all as all_issuers;
 pub(crate) use journal::{add as add_journal_row, head as journal_head};
@@ -78,6 +81,11 @@ pub enum StoreError {
         /// Which row.
         row: i64,
     },
+    /// A certificate on the last CRL is not revoked any more.
+    #[error(
+        "certificate {0} is on the last CRL and not revoked in the database: it was altered. Nothing was published; restore the newest backup"
+    )]
+    LostRevocation(SerialNumber),
     /// The thing exists already.
     #[error("{0} exists already")]
     Conflict(String),
@@ -194,17 +202,13 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
 
 /// Names the file where the engine found it damaged.
 fn damaged(error: StoreError, path: &Path) -> StoreError {
-    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase, Unknown};
     if let StoreError::Engine(engine) = &error
-        && matches!(
-            engine.sqlite_error_code(),
-            Some(DatabaseCorrupt | NotADatabase)
-        )
+        // `Unknown` is SQLITE_ERROR: our statements are fixed, so it is the schema that is wrong.
+        && matches!(engine.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase | Unknown))
     {
-        return StoreError::Corrupt {
-            path: path.to_path_buf(),
-            what: engine.to_string(),
-        };
+        let (path, what) = (path.to_path_buf(), engine.to_string());
+        return StoreError::Corrupt { path, what };
     }
     error
 }

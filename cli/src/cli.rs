@@ -38,10 +38,22 @@ pub(crate) struct Cli {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Global {
     /// The configuration file
-    #[arg(long, global = true, value_name = "FILE", env = "POSTERN_CONFIG")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "POSTERN_CONFIG",
+        hide_env_values = true
+    )]
     pub(crate) config: Option<PathBuf>,
     /// The CA's home
-    #[arg(long, global = true, value_name = "DIR", env = "POSTERN_HOME")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        env = "POSTERN_HOME",
+        hide_env_values = true
+    )]
     pub(crate) home: Option<PathBuf>,
     /// How data is written to standard output
     #[arg(

@@ -18,6 +18,7 @@ pub(crate) enum Kind {
     Denied,
     Conflict,
     Policy,
+    Partial,
     Integrity,
     Pending,
     /// `cert verify` alone: the input could not be read.
@@ -33,6 +34,7 @@ impl Kind {
             Self::Denied => 4,
             Self::Conflict => 5,
             Self::Policy => 6,
+            Self::Partial => 7,
             Self::Integrity => 9,
             Self::Pending => 10,
         })
@@ -107,7 +109,9 @@ impl From<CaError> for CommandError {
 fn store_kind(error: &StoreError) -> Kind {
     match error {
         StoreError::Missing(_) | StoreError::NotFound(_) => Kind::NotFound,
-        StoreError::Corrupt { .. } | StoreError::AlteredRow { .. } => Kind::Integrity,
+        StoreError::Corrupt { .. }
+        | StoreError::AlteredRow { .. }
+        | StoreError::LostRevocation(_) => Kind::Integrity,
         StoreError::Conflict(_) => Kind::Conflict,
         StoreError::KeyRefused(_) => Kind::Policy,
         StoreError::Newer { .. }
@@ -163,6 +167,7 @@ fn request_kind(error: &RequestError) -> Kind {
         RequestError::NotIssuable { .. }
         | RequestError::NameNotPermitted { .. }
         | RequestError::Key(_)
+        | RequestError::RsaExponent(_)
         | RequestError::AltNameForClient(_)
         | RequestError::Csr(CsrError::ProofOfPossession(_)) => Kind::Policy,
         RequestError::UnknownProfile { .. } => Kind::NotFound,

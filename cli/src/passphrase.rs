@@ -18,7 +18,12 @@ pub(crate) struct PassphraseArgs {
     /// File with the passphrase of the issuing keys
     ///
     /// Without it: `$CREDENTIALS_DIRECTORY/postern-ca` where systemd gives one, or a prompt.
-    #[arg(long, value_name = "FILE", env = "POSTERN_PASSPHRASE_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "POSTERN_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
     pub(crate) passphrase_file: Option<PathBuf>,
 }
 

@@ -26,8 +26,19 @@ fn ec_csr(postern: &Postern, curve: &str, subject: &str, file: &str) {
 
 fn verify_with_openssl(postern: &Postern, file: &str) {
     openssl(postern, &["x509", "-in", file, "-out", "leaf.pem"]).expect_code(0);
-    let args = ["verify", "-x509_strict", "-purpose", "sslclient", "-CAfile", "root/root.crt"];
-    let args = [&args[..], &["-untrusted", "postern-home/intermediate.crt", "leaf.pem"]].concat();
+    let args = [
+        "verify",
+        "-x509_strict",
+        "-purpose",
+        "sslclient",
+        "-CAfile",
+        "root/root.crt",
+    ];
+    let args = [
+        &args[..],
+        &["-untrusted", "postern-home/intermediate.crt", "leaf.pem"],
+    ]
+    .concat();
     openssl(postern, &args).expect_code(0);
 }
 
@@ -46,22 +57,40 @@ fn csrs_by_openssl_are_signed_and_openssl_verifies_what_comes_out() {
         let csr = format!("{name}.csr");
         openssl_csr(&postern, key, &format!("/CN={name}"), &csr);
         let crt = format!("{name}.crt");
-        postern.run(&["cert", "sign", &csr, "--out", &crt]).expect_code(0);
+        postern
+            .run(&["cert", "sign", &csr, "--out", &crt])
+            .expect_code(0);
         verify_with_openssl(&postern, &crt);
         let public = |args: &[&str]| openssl(&postern, args).expect_code(0).stdout;
         let certified = public(&["x509", "-in", &crt, "-noout", "-pubkey"]);
-        assert_eq!(certified, public(&["pkey", "-in", &format!("{csr}.key"), "-pubout"]));
+        assert_eq!(
+            certified,
+            public(&["pkey", "-in", &format!("{csr}.key"), "-pubout"])
+        );
     }
 }
 
 #[test]
 fn a_csr_in_der_and_one_made_by_cert_request_are_signed_too() {
     let postern = Postern::with_ca();
-    postern.run(&["cert", "request", "edge-1", "--out", "."]).expect_code(0);
+    postern
+        .run(&["cert", "request", "edge-1", "--out", "."])
+        .expect_code(0);
     openssl(&postern, &["req", "-in", "edge-1.csr", "-noout", "-verify"]).expect_code(0);
     assert_eq!(crate::support::mode(&postern.path("edge-1.key")), 0o600);
-    openssl(&postern, &["req", "-in", "edge-1.csr", "-outform", "DER", "-out", "edge-1.der"])
-        .expect_code(0);
+    openssl(
+        &postern,
+        &[
+            "req",
+            "-in",
+            "edge-1.csr",
+            "-outform",
+            "DER",
+            "-out",
+            "edge-1.der",
+        ],
+    )
+    .expect_code(0);
     sign(&postern, "edge-1.der", &[]).expect_code(0);
     verify_with_openssl(&postern, "signed.crt");
 }
@@ -87,14 +116,33 @@ fn whatever_else_a_csr_asks_for_is_not_in_the_certificate() {
     ];
     openssl_csr(&postern, &asked, subject, "greedy.csr");
     sign(&postern, "greedy.csr", &[]).expect_code(0);
-    let args = ["x509", "-in", "signed.crt", "-noout", "-text", "-subject", "-nameopt", "RFC2253"];
+    let args = [
+        "x509",
+        "-in",
+        "signed.crt",
+        "-noout",
+        "-text",
+        "-subject",
+        "-nameopt",
+        "RFC2253",
+    ];
     let text = openssl(&postern, &args).expect_code(0).stdout;
-    for absent in
-        ["CA:TRUE", "Certificate Sign", "Server Auth", "Any Extended", "example.com", "Other Corp"]
-    {
+    for absent in [
+        "CA:TRUE",
+        "Certificate Sign",
+        "Server Auth",
+        "Any Extended",
+        "example.com",
+        "Other Corp",
+    ] {
         assert!(!text.contains(absent), "{absent}: {text}");
     }
-    for absent in ["Alternative Name", "Name Constraints", "CRL Distribution", "127.0.0.1"] {
+    for absent in [
+        "Alternative Name",
+        "Name Constraints",
+        "CRL Distribution",
+        "127.0.0.1",
+    ] {
         assert!(!text.contains(absent), "{absent}: {text}");
     }
     assert!(text.contains("CA:FALSE"), "{text}");
@@ -108,15 +156,26 @@ fn whatever_else_a_csr_asks_for_is_not_in_the_certificate() {
 fn a_csr_that_does_not_prove_possession_is_refused() {
     let postern = Postern::with_ca();
     ec_csr(&postern, "P-256", "/CN=honest", "a.csr");
-    openssl(&postern, &["req", "-in", "a.csr", "-outform", "DER", "-out", "a.der"]).expect_code(0);
+    openssl(
+        &postern,
+        &["req", "-in", "a.csr", "-outform", "DER", "-out", "a.der"],
+    )
+    .expect_code(0);
     let good = fs::read(postern.path("a.der")).expect("DER");
-    let name = good.windows(6).position(|window| window == b"honest").expect("the name");
+    let name = good
+        .windows(6)
+        .position(|window| window == b"honest")
+        .expect("the name");
     for position in [good.len() - 1, good.len() - 20, name] {
         let mut broken = good.clone();
         broken[position] ^= 1;
         fs::write(postern.path("broken.der"), &broken).expect("a file");
         let output = sign(&postern, "broken.der", &["--cn", "honest"]).expect_code(6);
-        assert!(output.stderr.contains("did not prove to have the key"), "{}", output.stderr);
+        assert!(
+            output.stderr.contains("did not prove to have the key"),
+            "{}",
+            output.stderr
+        );
         assert!(!postern.path("signed.crt").exists());
     }
     sign(&postern, "a.der", &[]).expect_code(0);
@@ -126,7 +185,11 @@ fn a_csr_that_does_not_prove_possession_is_refused() {
 fn what_is_no_csr_is_wrong_usage() {
     let postern = Postern::with_ca();
     ec_csr(&postern, "P-256", "/CN=a", "a.csr");
-    openssl(&postern, &["req", "-in", "a.csr", "-outform", "DER", "-out", "a.der"]).expect_code(0);
+    openssl(
+        &postern,
+        &["req", "-in", "a.csr", "-outform", "DER", "-out", "a.der"],
+    )
+    .expect_code(0);
     let der = fs::read(postern.path("a.der")).expect("DER");
     let pem = fs::read(postern.path("a.csr")).expect("PEM");
     let cases: [(&str, Vec<u8>); 6] = [
@@ -149,19 +212,33 @@ fn what_is_no_csr_is_wrong_usage() {
 fn weak_and_unknown_keys_are_refused() {
     let postern = Postern::with_ca();
     openssl_csr(&postern, &["rsa:1024"], "/CN=a", "rsa1024.csr");
-    let exponent = ["rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:3"];
-    openssl_csr(&postern, &exponent, "/CN=a", "e3.csr");
-    for (curve, file) in
-        [("prime192v1", "p192.csr"), ("secp256k1", "k256.csr"), ("brainpoolP256r1", "bp256.csr")]
-    {
+    for (curve, file) in [
+        ("prime192v1", "p192.csr"),
+        ("secp256k1", "k256.csr"),
+        ("brainpoolP256r1", "bp256.csr"),
+    ] {
         ec_csr(&postern, curve, "/CN=a", file);
     }
     openssl_csr(&postern, &["ed448"], "/CN=a", "ed448.csr");
-    for csr in ["rsa1024.csr", "e3.csr", "p192.csr", "k256.csr", "bp256.csr", "ed448.csr"] {
+    for csr in [
+        "rsa1024.csr",
+        "p192.csr",
+        "k256.csr",
+        "bp256.csr",
+        "ed448.csr",
+    ] {
         let output = sign(&postern, csr, &[]);
         assert_eq!(output.code, Some(6), "{csr}: {}", output.stderr);
         assert!(!postern.path("signed.crt").exists(), "{csr}");
     }
+}
+
+#[test]
+fn an_rsa_key_with_exponent_three_is_refused() {
+    let postern = Postern::with_ca();
+    let exponent = ["rsa:2048", "-pkeyopt", "rsa_keygen_pubexp:3"];
+    openssl_csr(&postern, &exponent, "/CN=a", "e3.csr");
+    refused(&postern, "e3.csr", &[], 6, "exponent");
 }
 
 #[test]
@@ -174,8 +251,12 @@ fn a_csr_without_exactly_one_name_needs_cn() {
     refused(&postern, "two.csr", &[], 2, "2 common names");
     for (csr, name) in [("none.csr", "n1"), ("two.csr", "n2"), ("one.csr", "n3")] {
         let out = format!("{name}.crt");
-        postern.run(&["cert", "sign", csr, "--cn", name, "--out", &out]).expect_code(0);
-        let args = ["x509", "-in", &out, "-noout", "-subject", "-nameopt", "RFC2253"];
+        postern
+            .run(&["cert", "sign", csr, "--cn", name, "--out", &out])
+            .expect_code(0);
+        let args = [
+            "x509", "-in", &out, "-noout", "-subject", "-nameopt", "RFC2253",
+        ];
         let subject = openssl(&postern, &args).expect_code(0).stdout;
         assert_eq!(subject, format!("subject=CN={name}\n"));
     }
@@ -201,17 +282,53 @@ fn names_that_must_not_be_issued_are_not_taken_from_a_csr_either() {
         ec_csr(&postern, "P-256", subject, &csr);
         let output = sign(&postern, &csr, &[]);
         assert_eq!(output.code, Some(code), "{subject:?}: {}", output.stderr);
-        let raw = output.stderr.chars().any(|one| one.is_control() && one != '\n');
-        assert!(!raw && !output.stderr.contains('\u{202e}'), "{:?}", output.stderr);
+        let raw = output
+            .stderr
+            .chars()
+            .any(|one| one.is_control() && one != '\n');
+        assert!(
+            !raw && !output.stderr.contains('\u{202e}'),
+            "{:?}",
+            output.stderr
+        );
     }
 }
 
 #[test]
-fn the_cas_own_key_is_not_certified_as_a_client() {
+fn the_cas_own_keys_are_not_certified() {
     let postern = Postern::with_ca();
-    let key = "postern-home/intermediate.key";
-    let args = ["req", "-new", "-key", key, "-subj", "/CN=me", "-out", "own.csr"];
+    for key in ["intermediate", "server-intermediate", "publisher"] {
+        let key = format!("postern-home/{key}.key");
+        let args = [
+            "req", "-new", "-key", &key, "-subj", "/CN=me", "-out", "own.csr",
+        ];
+        openssl(&postern, &args).expect_code(0);
+        refused(&postern, "own.csr", &[], 6, "the public key is refused");
+    }
+    let args = [
+        "req",
+        "-new",
+        "-key",
+        "root/root.key",
+        "-subj",
+        "/CN=me",
+        "-out",
+        "own.csr",
+    ];
     openssl(&postern, &args).expect_code(0);
-    let output = sign(&postern, "own.csr", &[]);
-    assert_ne!(output.code, Some(0), "{}", output.stdout);
+    refused(&postern, "own.csr", &[], 6, "the public key is refused");
+}
+
+#[test]
+fn a_key_that_was_revoked_or_has_another_name_is_not_certified_again() {
+    let postern = Postern::with_ca();
+    ec_csr(&postern, "P-256", "/CN=a", "a.csr");
+    postern
+        .run(&["cert", "sign", "a.csr", "--out", "a.crt"])
+        .expect_code(0);
+    refused(&postern, "a.csr", &["--cn", "b"], 6, "another name");
+    postern
+        .run(&["cert", "revoke", "a", "--reason", "key-compromise"])
+        .expect_code(0);
+    refused(&postern, "a.csr", &[], 6, "was revoked");
 }

@@ -61,7 +61,10 @@ impl Answer {
     /// # Panics
     /// Where it has none.
     pub fn request_id(&self) -> String {
-        let id = self.headers.get("x-request-id").expect("every answer has a request id");
+        let id = self
+            .headers
+            .get("x-request-id")
+            .expect("every answer has a request id");
         id.to_str().expect("hex digits").to_owned()
     }
 
@@ -104,13 +107,19 @@ impl Client {
                 Sender::Http2(sender)
             }
         };
-        Ok(Self { sender, host: sni.to_owned() })
+        Ok(Self {
+            sender,
+            host: sni.to_owned(),
+        })
     }
 
     /// Asks other hosts than the SNI's from now on.
     #[must_use]
     pub fn asking(self, host: &str) -> Self {
-        Self { host: host.to_owned(), ..self }
+        Self {
+            host: host.to_owned(),
+            ..self
+        }
     }
 
     /// GET.
@@ -130,7 +139,11 @@ impl Client {
         let response = self.send(request).await?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
-        Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        Ok(Answer {
+            status: parts.status.as_u16(),
+            headers: parts.headers,
+            body,
+        })
     }
 
     /// Sends any request; the answer's body is still to be read.
@@ -150,7 +163,9 @@ impl Client {
                 }
             }
         };
-        let response = timeout(PATIENCE, sending).await.map_err(|_| io::ErrorKind::TimedOut)?;
+        let response = timeout(PATIENCE, sending)
+            .await
+            .map_err(|_| io::ErrorKind::TimedOut)?;
         response.map_err(io::Error::other)
     }
 
@@ -180,7 +195,9 @@ impl Client {
 
 /// A body that is there already.
 pub fn full(text: impl Into<Bytes>) -> AnyBody {
-    Full::new(text.into()).map_err(|never| match never {}).boxed()
+    Full::new(text.into())
+        .map_err(|never| match never {})
+        .boxed()
 }
 
 /// The TLS stream alone.
@@ -246,34 +263,38 @@ pub async fn connect(
     let socket = TcpStream::connect(gateway.address).await?;
     socket.set_nodelay(true)?;
     let connecting = TlsConnector::from(config).connect(name, socket);
-    timeout(PATIENCE, connecting).await.map_err(|_| io::ErrorKind::TimedOut)?
+    timeout(PATIENCE, connecting)
+        .await
+        .map_err(|_| io::ErrorKind::TimedOut)?
 }
 
 /// What a handshake ends in: `Ok`, or the name of the alert that the client got.
 ///
 /// # Panics
 /// Where it is neither.
-pub async fn verdict(
-    gateway: &TestGateway,
-    config: ClientConfig,
-    sni: &str,
-) -> Result<(), String> {
+pub async fn verdict(gateway: &TestGateway, config: ClientConfig, sni: &str) -> Result<(), String> {
     let error = match connect(gateway, Arc::new(config), sni).await {
         Err(error) => error,
         Ok(mut stream) => {
-            let request = format!("GET /verdict HTTP/1.1\r\nHost: {sni}\r\nConnection: close\r\n\r\n");
+            let request =
+                format!("GET /verdict HTTP/1.1\r\nHost: {sni}\r\nConnection: close\r\n\r\n");
             let mut answer = [0; 12];
             let asked = async {
                 stream.write_all(request.as_bytes()).await?;
                 stream.read_exact(&mut answer).await
             };
-            match timeout(PATIENCE, asked).await.expect("an answer or an alert") {
+            match timeout(PATIENCE, asked)
+                .await
+                .expect("an answer or an alert")
+            {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             }
         }
     };
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     match inner {
         Some(rustls::Error::AlertReceived(alert)) => Err(format!("{alert:?}")),
         Some(_) | None => Err(format!("no alert: {error}")),

@@ -58,16 +58,28 @@ impl TestGateway {
             .spawn()
             .expect("the gateway is started");
         let address = SocketAddr::from(([127, 0, 0, 1], 0));
-        let mut gateway = Self { child, address, events, stderr };
+        let mut gateway = Self {
+            child,
+            address,
+            events,
+            stderr,
+        };
         let deadline = Instant::now() + PATIENCE;
         let started = loop {
             let started = gateway.events().into_iter().skip(before);
-            if let Some(event) = started.into_iter().find(|event| event["event"] == "started") {
+            if let Some(event) = started
+                .into_iter()
+                .find(|event| event["event"] == "started")
+            {
                 break event;
             }
             let ended = gateway.child.try_wait().expect("the child is ours");
             assert!(ended.is_none(), "the gateway ended: {}", gateway.log());
-            assert!(Instant::now() < deadline, "the gateway does not start: {}", gateway.log());
+            assert!(
+                Instant::now() < deadline,
+                "the gateway does not start: {}",
+                gateway.log()
+            );
             sleep(Duration::from_millis(10));
         };
         let listen = started["listen"].as_str().expect("the address is text");
@@ -87,7 +99,9 @@ impl TestGateway {
     pub fn events(&self) -> Vec<Value> {
         let lines = lines(&self.events);
         let parsed = lines.iter().map(|line| serde_json::from_str(line));
-        parsed.map(|event| event.expect("every event line is JSON")).collect()
+        parsed
+            .map(|event| event.expect("every event line is JSON"))
+            .collect()
     }
 
     /// The event lines as they stand in the file.
@@ -148,7 +162,11 @@ impl TestGateway {
             if let Some(status) = self.child.try_wait().expect("the child is ours") {
                 return status.code();
             }
-            assert!(Instant::now() < deadline, "the gateway does not end: {}", self.log());
+            assert!(
+                Instant::now() < deadline,
+                "the gateway does not end: {}",
+                self.log()
+            );
             sleep(Duration::from_millis(20));
         }
     }
@@ -162,10 +180,25 @@ impl TestGateway {
     /// `curl` with the CA's root, every host of the site leading to this gateway.
     pub fn curl(&self, site: &Site, args: &[&str]) -> Output {
         let mut command = Command::new("curl");
-        command.args(["--silent", "--show-error", "--max-time", "40", "--cacert", "root/root.crt"]);
+        command.args([
+            "--silent",
+            "--show-error",
+            "--max-time",
+            "40",
+            "--cacert",
+            "root/root.crt",
+        ]);
         let port = self.port();
-        for host in [crate::DEVICES, crate::LOGS, crate::MIXED, crate::BOTH, crate::PLAIN] {
-            command.arg("--resolve").arg(format!("{host}:{port}:127.0.0.1"));
+        for host in [
+            crate::DEVICES,
+            crate::LOGS,
+            crate::MIXED,
+            crate::BOTH,
+            crate::PLAIN,
+        ] {
+            command
+                .arg("--resolve")
+                .arg(format!("{host}:{port}:127.0.0.1"));
         }
         Output::of(command.args(args).current_dir(site.postern.folder()))
     }
@@ -181,7 +214,9 @@ impl TestGateway {
     /// Where nothing listens.
     pub fn dial(&self) -> TcpStream {
         let socket = TcpStream::connect(self.address).expect("the gateway listens");
-        socket.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        socket
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a timeout can be set");
         socket
     }
 }

@@ -13,7 +13,10 @@ pub(crate) struct Head {
 
 impl Head {
     fn value(&self, name: &str) -> Option<&str> {
-        let field = self.fields.iter().find(|(other, _)| other.eq_ignore_ascii_case(name));
+        let field = self
+            .fields
+            .iter()
+            .find(|(other, _)| other.eq_ignore_ascii_case(name));
         field.map(|(_, value)| value.as_str())
     }
 }
@@ -27,7 +30,9 @@ impl Sha256 {
     /// # Panics
     /// Never: the suite is of TLS 1.3.
     pub fn new() -> Self {
-        let suite = TLS13_AES_128_GCM_SHA256.tls13().expect("a suite of TLS 1.3");
+        let suite = TLS13_AES_128_GCM_SHA256
+            .tls13()
+            .expect("a suite of TLS 1.3");
         Self(suite.common.hash_provider.start())
     }
 
@@ -38,7 +43,12 @@ impl Sha256 {
 
     /// The digest in hex.
     pub fn finish(self) -> String {
-        self.0.finish().as_ref().iter().map(|octet| format!("{octet:02x}")).collect()
+        self.0
+            .finish()
+            .as_ref()
+            .iter()
+            .map(|octet| format!("{octet:02x}"))
+            .collect()
     }
 }
 
@@ -50,7 +60,10 @@ impl Default for Sha256 {
 
 /// The octets that [`write_pattern`] writes, from `offset` on; they do not repeat every block.
 pub fn pattern(offset: u64, length: usize) -> Vec<u8> {
-    (offset..).take(length).map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0]).collect()
+    (offset..)
+        .take(length)
+        .map(|at| (at ^ (at >> 8) ^ (at >> 16)).to_le_bytes()[0])
+        .collect()
 }
 
 /// Writes `length` octets of the pattern.
@@ -67,8 +80,13 @@ pub(crate) fn write_pattern(out: &mut impl Write, length: u64) -> io::Result<()>
 
 /// The next head; none where the connection ended between requests.
 pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Head>> {
-    let Some(line) = read_line(reader)? else { return Ok(None) };
-    Ok(Some(Head { line, fields: read_fields(reader)? }))
+    let Some(line) = read_line(reader)? else {
+        return Ok(None);
+    };
+    Ok(Some(Head {
+        line,
+        fields: read_fields(reader)?,
+    }))
 }
 
 fn read_fields(reader: &mut impl BufRead) -> io::Result<Vec<(String, String)>> {
@@ -104,7 +122,10 @@ pub(crate) fn read_body(
     if head.value("transfer-encoding").is_some() {
         return read_chunks(reader, digest);
     }
-    let length = head.value("content-length").and_then(|value| value.parse().ok()).unwrap_or(0);
+    let length = head
+        .value("content-length")
+        .and_then(|value| value.parse().ok())
+        .unwrap_or(0);
     take(reader, length, digest)?;
     Ok((length, Vec::new()))
 }
@@ -127,7 +148,9 @@ fn take(reader: &mut impl Read, length: u64, digest: &mut Sha256) -> io::Result<
     let mut rest = length;
     let mut block = vec![0; 64 * 1024];
     while rest > 0 {
-        let want = usize::try_from(rest).unwrap_or(block.len()).min(block.len());
+        let want = usize::try_from(rest)
+            .unwrap_or(block.len())
+            .min(block.len());
         let got = reader.read(&mut block[..want])?;
         if got == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());

@@ -65,7 +65,10 @@ impl Drop for Nginx {
 /// Where there is none.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 // One process, so that killing it kills all of it. `underscores_in_headers` shows what a careless

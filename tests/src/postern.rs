@@ -13,7 +13,6 @@ pub struct Postern {
 
 /// What a finished command left.
 #[derive(Debug)]
-#[must_use]
 pub struct Output {
     /// Its exit code; none where a signal ended it.
     pub code: Option<i32>,
@@ -80,6 +79,7 @@ impl Postern {
     ///
     /// # Panics
     /// Where it cannot be started.
+    #[must_use]
     pub fn run(&self, args: &[&str]) -> Output {
         Output::of(&mut self.command(args))
     }
@@ -88,6 +88,7 @@ impl Postern {
     ///
     /// # Panics
     /// Where it cannot be started.
+    #[must_use]
     pub fn tool(&self, program: &str, args: &[&str]) -> Output {
         Output::of(
             Command::new(program)
@@ -109,6 +110,7 @@ impl Output {
     ///
     /// # Panics
     /// Where it cannot be started.
+    #[must_use]
     pub fn of(command: &mut Command) -> Self {
         let output = command.output().expect("the program starts");
         Self {
@@ -144,6 +146,7 @@ impl Output {
 }
 
 /// Says so and gives true where `program` is not on this machine.
+#[allow(clippy::print_stderr, reason = "the skip is for the person who reads the test's output")]
 pub fn skip_without(program: &str) -> bool {
     let missing = !Command::new("sh")
         .args(["-c", &format!("command -v {program}")])

@@ -7,7 +7,7 @@ use postern_fixtures::Issued;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::{Postern, Upstream};
+use crate::{Output, Postern, Upstream};
 
 /// A host that needs a certificate of a factory device.
 pub const DEVICES: &str = "devices.example.com";
@@ -52,12 +52,18 @@ impl Site {
     pub fn with(extra: &str) -> Self {
         let postern = Postern::with_ca();
         let upstream = Upstream::start();
-        let mut args = vec!["cert", "issue", "gateway.example.com", "--profile", "server"];
+        let mut args = vec![
+            "cert",
+            "issue",
+            "gateway.example.com",
+            "--profile",
+            "server",
+        ];
         for san in [DEVICES, LOGS, MIXED, BOTH, PLAIN, "localhost", "127.0.0.1"] {
             args.extend(["--san", san]);
         }
         args.extend(["--out", "."]);
-        postern.run(&args).expect_code(0);
+        drop(postern.run(&args).expect_code(0));
         let site = Self { postern, upstream };
         site.write_config(&config(&site.upstream.authority(), extra));
         site
@@ -86,6 +92,11 @@ impl Site {
         self.postern.path(name)
     }
 
+    /// Runs a line of shell in the folder to its end.
+    pub fn shell(&self, script: &str) -> Output {
+        self.postern.tool("sh", &["-c", script])
+    }
+
     /// A client certificate of the default profile, made by `cert issue`.
     pub fn client(&self, name: &str) -> Identity {
         self.issue(name, "service", "clients")
@@ -94,7 +105,7 @@ impl Site {
     /// A certificate made by `cert issue` into a folder of its own choice.
     pub fn issue(&self, name: &str, profile: &str, folder: &str) -> Identity {
         let args = ["cert", "issue", name, "--profile", profile, "--out", folder];
-        self.postern.run(&args).expect_code(0);
+        drop(self.postern.run(&args).expect_code(0));
         let folder = self.path(folder);
         Identity {
             certificate: folder.join(format!("{name}.crt")),
@@ -104,7 +115,11 @@ impl Site {
 
     /// Revokes every certificate of this name.
     pub fn revoke(&self, name: &str) {
-        self.postern.run(&["cert", "revoke", name, "--reason", "key-compromise"]).expect_code(0);
+        drop(
+            self.postern
+                .run(&["cert", "revoke", name, "--reason", "key-compromise"])
+                .expect_code(0),
+        );
     }
 
     /// Makes the token; its id and secret.
@@ -113,7 +128,11 @@ impl Site {
     /// Where that fails.
     pub fn token(&self, name: &str) -> (String, String) {
         let out = format!("{name}.pair");
-        self.postern.run(&["token", "create", name, "--out", &out]).expect_code(0);
+        drop(
+            self.postern
+                .run(&["token", "create", name, "--out", &out])
+                .expect_code(0),
+        );
         let pair = fs::read_to_string(self.path(&out)).expect("the token is written");
         let (id, secret) = pair.trim().split_once(':').expect("id:secret");
         (id.to_owned(), secret.to_owned())
@@ -181,7 +200,8 @@ pub fn config(upstream: &str, extra: &str) -> String {
     let token = "\n[[application.policy]]\nname = \"ci\"\ndecision = \"non_identity\"\n\
                  include = [{ service_token = \"ci-deploy-prod\" }]";
     let stolen = "\nexclude = [{ common_name = \"device-stolen.factory.corp\" }]";
-    let address = format!("include = [{{ common_name_pattern = {pattern} }}, {{ ip = \"192.0.2.0/24\" }}]");
+    let address =
+        format!("include = [{{ common_name_pattern = {pattern} }}, {{ ip = \"192.0.2.0/24\" }}]");
     let applications = [
         application("devices", DEVICES, &format!("{device}{stolen}")),
         application("logs", LOGS, "include = [{ certificate = {} }]"),

@@ -34,7 +34,10 @@ pub struct Received {
 impl Received {
     /// Every value of a header, its name compared without case.
     pub fn values(&self, name: &str) -> Vec<&str> {
-        let fits = self.headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name));
+        let fits = self
+            .headers
+            .iter()
+            .filter(|(other, _)| other.eq_ignore_ascii_case(name));
         fits.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -67,7 +70,9 @@ impl Upstream {
     /// Where no port is free.
     pub fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let book = Arc::new(Book::default());
         let shared = Arc::clone(&book);
         thread::spawn(move || {
@@ -114,7 +119,9 @@ impl Upstream {
         let all = self.received();
         let fits = |one: &&Received| one.line.split(' ').nth(1) == Some(path);
         let mut found = all.iter().filter(fits);
-        let first = found.next().unwrap_or_else(|| panic!("no request for {path} in {all:#?}"));
+        let first = found
+            .next()
+            .unwrap_or_else(|| panic!("no request for {path} in {all:#?}"));
         assert!(found.next().is_none(), "more than one request for {path}");
         first.clone()
     }
@@ -154,7 +161,9 @@ fn serve(socket: &TcpStream, connection: usize, book: &Book) -> io::Result<()> {
         let digest = digest.finish();
         {
             let mut received = book.received();
-            let Some(mine) = received.get_mut(index) else { return Ok(()) };
+            let Some(mine) = received.get_mut(index) else {
+                return Ok(());
+            };
             match body {
                 Ok((octets, trailers)) => {
                     mine.body_octets = octets;
@@ -182,7 +191,10 @@ fn answer(
     book: &Book,
 ) -> io::Result<()> {
     let mut parts = path.split(['/', '?']).skip(1);
-    let (kind, number) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let (kind, number) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
     let number: u64 = number.parse().unwrap_or(0);
     match kind {
         "status" => write!(out, "HTTP/1.1 {number} Whatever\r\n{}\r\n", no_body(number)),
@@ -192,24 +204,39 @@ fn answer(
         }
         "octets" => {
             write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {number}\r\n\r\n")?;
-            if line.starts_with("HEAD ") { Ok(()) } else { http1::write_pattern(out, number) }
+            if line.starts_with("HEAD ") {
+                Ok(())
+            } else {
+                http1::write_pattern(out, number)
+            }
         }
         "endless" => endless(out).inspect_err(|_| {
             book.streams_cut.fetch_add(1, Ordering::SeqCst);
         }),
         "spoof" => out.write_all(SPOOF),
         "close" => Err(io::Error::other("closed as asked")),
-        "garbage" => out.write_all(b"this is not HTTP\r\n\r\n").and_then(|()| out.flush()),
-        "split" => out.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
+        "garbage" => out
+            .write_all(b"this is not HTTP\r\n\r\n")
+            .and_then(|()| out.flush()),
+        "split" => out
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nonly this")
             .and_then(|()| out.flush())
             .and_then(|()| Err(io::Error::other("ended early as asked"))),
-        _ => text(out, line, &json!({ "sha256": digest, "line": line }).to_string()),
+        _ => text(
+            out,
+            line,
+            &json!({ "sha256": digest, "line": line }).to_string(),
+        ),
     }
 }
 
 fn text(out: &mut impl Write, line: &str, text: &str) -> io::Result<()> {
     let body = if line.starts_with("HEAD ") { "" } else { text };
-    write!(out, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", text.len())
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}",
+        text.len()
+    )
 }
 
 fn no_body(status: u64) -> &'static str {

@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use record::{COLUMNS, from_row};
 pub use record::{CertificateRecord, CertificateState, RevocationMark};
-pub(crate) use revoked::{for_crl, mark_revoked};
+pub(crate) use revoked::{belongs_on_crl, for_crl, mark_revoked};
 
 use super::digest::RowDigest;
 use super::issuers::IssuerRecord;

@@ -150,6 +150,7 @@ pub(crate) fn set_enabled(
 }
 
 pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), StoreError> {
+    by_name(connection, name)?;
     connection.execute("DELETE FROM tokens WHERE name = ?1", [name.as_str()])?;
     Ok(())
 }

@@ -40,11 +40,20 @@ pub(crate) fn for_crl(
          AND not_after > ?2 ORDER BY serial"
     );
     let mut statement = connection.prepare_cached(&sql)?;
-    let day_before = integer(now.saturating_sub(86_400))?;
+    let day_before = integer(day_before(now))?;
     let mut rows = statement.query([issuer.id, day_before])?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         records.push(from_row(row)?);
     }
     Ok(records)
+}
+
+/// Whether a certificate that was revoked once must be on a CRL made at `now`.
+pub(crate) fn belongs_on_crl(record: &CertificateRecord, now: u64) -> bool {
+    record.not_after > day_before(now)
+}
+
+fn day_before(now: u64) -> u64 {
+    now.saturating_sub(86_400)
 }

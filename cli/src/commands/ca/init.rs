@@ -35,7 +35,12 @@ pub(crate) struct InitArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
     root_passphrase_file: Option<PathBuf>,
     /// File with the passphrase of the issuing keys
-    #[arg(long, value_name = "FILE", env = "POSTERN_PASSPHRASE_FILE")]
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "POSTERN_PASSPHRASE_FILE",
+        hide_env_values = true
+    )]
     passphrase_file: Option<PathBuf>,
     /// Leave all keys unencrypted: for development only
     #[arg(long)]

@@ -73,6 +73,10 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome {
     };
     let issued = issue(&unlocked, &new, now)?;
     show::print_issued(context, &authority, &issued, now)?;
+    let (folder, name) = (args.out.display(), &args.name);
+    tell(&format!(
+        "Wrote {folder}/{name}.key and {folder}/{name}.crt."
+    ));
     DONE
 }
 

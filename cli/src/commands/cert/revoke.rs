@@ -7,7 +7,7 @@ use postern_pki::RevocationReason;
 use super::show;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::output::tell;
 use crate::passphrase::PassphraseArgs;
 use crate::selection::Which;
@@ -63,10 +63,17 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
     let revoked = authority.revoke(serials, args.reason, args.note.clone(), now)?;
     let any = !revoked.is_empty();
     show::print_many(context.format, revoked, now)?;
-    if any {
-        publish_crl(&authority, &args.passphrase)?;
+    if !any {
+        return DONE;
     }
-    DONE
+    match publish_crl(&authority, &args.passphrase) {
+        Ok(()) => DONE,
+        Err(error) => Err(CommandError::new(
+            Kind::Partial,
+            format!("{NOT_LISTED}: {}", error.message()),
+        )
+        .hint("`postern ca crl publish` makes the list")),
+    }
 }
 
 /// Revokes every live certificate of `name`; `quickstart` does it too.
@@ -100,9 +107,9 @@ fn publish_crl(
     let now = time::now();
     let passphrase = args.without_asking()?;
     if passphrase.is_none() && authority.needs_passphrase()? {
-        tell(
-            "Followers of the journal refuse it from now on. The CRL does not list it yet: `postern ca crl publish` needs the passphrase.",
-        );
+        tell(&format!(
+            "{NOT_LISTED}: `postern ca crl publish` needs the passphrase."
+        ));
         return Ok(());
     }
     let published = authority
@@ -117,6 +124,9 @@ fn publish_crl(
     }
     Ok(())
 }
+
+const NOT_LISTED: &str =
+    "Followers of the journal refuse it from now on. The CRL does not list it yet";
 
 fn reason(text: &str) -> Result<RevocationReason, String> {
     text.parse::<RevocationReason>()

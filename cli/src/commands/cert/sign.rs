@@ -69,5 +69,6 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
         },
     )?;
     show::print_issued(context, &authority, &issued, now)?;
+    tell(&format!("Wrote {}.", args.out.display()));
     DONE
 }

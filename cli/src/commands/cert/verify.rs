@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use postern_pki::{
-    Certificate, LeafProfile, PathVerifier, Rejection, RevocationIndex, TrustAnchors, VerifiedPath,
-    WhenStale, certificate_ders_from_pem, certificates_from_pem, crls_from_pem_or_der,
+    Certificate, LeafProfile, PathVerifier, PemError, Rejection, RevocationIndex, TrustAnchors,
+    VerifiedPath, WhenStale, certificate_ders_from_pem, certificates_from_pem,
+    crls_from_pem_or_der,
 };
 use rustls_pki_types::UnixTime;
 use serde_json::json;
@@ -15,7 +16,7 @@ use serde_json::json;
 use crate::commands::Outcome;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::output::print_object;
+use crate::output::{print_object, tell};
 use crate::time;
 
 /// Check a certificate chain as the gateway's handshake does
@@ -140,13 +141,23 @@ fn judge(
     Ok(index.check(&path, WhenStale::Refuse, now).map(|()| path))
 }
 
-/// A CRL that does not verify is one we do not have: then revocation is unknown.
+/// A CRL that does not verify, or is of a kind that we do not support, is one that we do not
+/// have: then revocation is unknown.
 fn index(files: &[PathBuf], signers: &[Certificate]) -> Result<RevocationIndex, CommandError> {
     let mut index = RevocationIndex::new();
     for path in files {
-        for crl in crls_from_pem_or_der(&read(path)?).map_err(unreadable(path))? {
-            if let Ok(crl) = crl.verify_with_any(signers) {
-                index = index.with_crl(crl).map_err(unreadable(path))?;
+        let lists = match crls_from_pem_or_der(&read(path)?) {
+            Ok(lists) => lists,
+            Err(PemError::Crl { source, .. }) => {
+                tell(&format!("{} is left out: {source}", path.display()));
+                continue;
+            }
+            Err(other) => return Err(unreadable(path)(other)),
+        };
+        for list in lists {
+            match list.verify_with_any(signers) {
+                Ok(crl) => index = index.with_crl(crl).map_err(unreadable(path))?,
+                Err(error) => tell(&format!("{} is left out: {error}", path.display())),
             }
         }
     }
