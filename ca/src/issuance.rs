@@ -11,6 +11,7 @@ use rcgen::{
     ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SubjectPublicKeyInfo,
 };
 use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use crate::actor::Actor;
 use crate::issuer::Issuer;
@@ -271,6 +272,13 @@ pub(crate) fn random_serial() -> Result<SerialNumber, IssuanceError> {
 
 pub(crate) fn timestamp(seconds: u64) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// For messages and the journal.
+pub(crate) fn rfc3339(seconds: u64) -> String {
+    timestamp(seconds)
+        .format(&Rfc3339)
+        .unwrap_or_else(|_| seconds.to_string())
 }
 
 fn publisher_usage() -> CustomExtension {

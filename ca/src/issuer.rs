@@ -4,6 +4,7 @@ use postern_pki::Certificate;
 use rcgen::{KeyPair, PublicKeyData as _};
 
 use crate::files::FileError;
+use crate::issuance::rfc3339;
 use crate::key::KeyError;
 use crate::store::IssuerRecord;
 
@@ -35,7 +36,9 @@ pub enum IssuerError {
     },
     /// The certificate is past its end or before its start.
     #[error(
-        "{subject} is not valid now: it is valid from {not_before} to {not_after} (Unix seconds)"
+        "{subject} is not valid now: it is valid from {} to {}. Is this machine's clock right?",
+        rfc3339(*.not_before),
+        rfc3339(*.not_after)
     )]
     OutsideValidity {
         /// Whose certificate.

@@ -5,10 +5,9 @@ use postern_policy::Fingerprint;
 use rcgen::{KeyPair, SigningKey as _};
 use rusqlite::Connection;
 
-use crate::issuance::timestamp;
+use crate::issuance::rfc3339;
 use crate::issuer::Issuer;
 use crate::store::{self, StoreError};
-use time::format_description::well_known::Rfc3339;
 
 /// A segment with this many entries is closed at the next CRL publication.
 const SEGMENT_ENTRIES: u64 = 1024;
@@ -61,8 +60,7 @@ pub(crate) fn append(
         (Some((_, segment)), _) => segment,
     };
     let previous = previous.map(|(head, _)| head);
-    let time = timestamp(now).format(&Rfc3339).map_err(refused)?;
-    let body = Entry::body(previous, &time, event).map_err(refused)?;
+    let body = Entry::body(previous, &rfc3339(now), event).map_err(refused)?;
     let signature = signer.key().sign(&signed_message(&body)).map_err(refused)?;
     let head = Head {
         seq: previous.map_or(1, |head| head.seq + 1),

@@ -6,3 +6,19 @@
 )]
 
 mod admission;
+mod certificates;
+mod downgrade;
+mod events;
+mod expiry;
+mod forwarding;
+mod frames;
+mod headers;
+mod hosts;
+mod journal;
+mod limits;
+mod quickstart;
+mod reload;
+mod revocation;
+mod smuggling;
+mod tokens;
+mod wire;
