@@ -23,7 +23,7 @@ pub use event::{
     CertificateEvent, Checkpoint, CrlHead, Effect, Event, EventError, TokenEntry, TokenEvent,
 };
 pub use line::{Line, LineError, SIGNING_CONTEXT, signed_message};
-pub use reader::{JournalError, JournalReader, segment_file_name};
+pub use reader::{JournalError, JournalReader, segment_file_name, segment_first_seq};
 
 /// The folder of the segments inside the published directory.
 pub const JOURNAL_DIR: &str = "journal";

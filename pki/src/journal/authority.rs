@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use postern_policy::Fingerprint;
+use postern_policy::{Fingerprint, SerialNumber};
 use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
 use x509_parser::oid_registry::OID_X509_EXT_EXTENDED_KEY_USAGE;
 use x509_parser::prelude::{FromDer, X509Certificate};
@@ -33,6 +31,7 @@ const SIGNATURE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
 /// The certificates that may speak in one source, checked up to one of our trust anchors.
 #[derive(Debug, Clone)]
 pub struct SourceAuthority {
+    id: IssuerId,
     anchor: Certificate,
     issuers: Vec<Certificate>,
     signers: HashMap<Fingerprint, Signer>,
@@ -86,14 +85,9 @@ pub enum AuthorityError {
         /// Whom it speaks for.
         issuer: IssuerId,
     },
-    /// Written outside the signer's validity.
-    #[error("journal entry {seq} was written at {time}, outside its signer's validity")]
-    OutsideValidity {
-        /// Which entry.
-        seq: u64,
-        /// When it says it was written.
-        time: String,
-    },
+    /// The signer's own certificate was revoked earlier in the journal.
+    #[error("journal entry signed by {0}, whose own certificate was revoked before")]
+    RevokedSigner(Fingerprint),
     /// The body is not an entry.
     #[error(transparent)]
     Entry(#[from] EntryError),
@@ -146,6 +140,22 @@ impl SourceAuthority {
         })
     }
 
+    /// Which CA this is, wherever its files are: the issuer of its newest publisher.
+    pub fn id(&self) -> IssuerId {
+        self.id
+    }
+
+    /// The publisher with this certificate.
+    pub(super) fn publisher(&self, issuer: IssuerId, serial: &SerialNumber) -> Option<Fingerprint> {
+        let issuer = self.issuer(issuer)?;
+        let found = self.signers.iter().find(|(_, signer)| {
+            signer.role == Role::Publisher
+                && signer.certificate.serial() == *serial
+                && signer.certificate.issuer_der() == issuer.subject_der()
+        });
+        found.map(|(fingerprint, _)| *fingerprint)
+    }
+
     /// The trust anchor this source stands under.
     pub fn anchor(&self) -> &Certificate {
         &self.anchor
@@ -181,12 +191,6 @@ impl SourceAuthority {
                 kind,
             });
         }
-        if !signer.was_valid_at(&entry.time) {
-            return Err(AuthorityError::OutsideValidity {
-                seq: entry.seq,
-                time: entry.time,
-            });
-        }
         let foreign = entry
             .event
             .issuers()
@@ -217,19 +221,11 @@ impl Signer {
             .then_some(())
             .ok_or(AuthorityError::BadSignature)
     }
-
-    fn was_valid_at(&self, time: &str) -> bool {
-        let seconds = OffsetDateTime::parse(time, &Rfc3339)
-            .ok()
-            .and_then(|time| u64::try_from(time.unix_timestamp()).ok());
-        seconds.is_some_and(|seconds| {
-            (self.certificate.not_before()..=self.certificate.not_after()).contains(&seconds)
-        })
-    }
 }
 
-/// The anchor that `publisher` leads to. An expired publisher is looked at as of its last second:
-/// what it took away while it was valid stays taken away.
+/// The anchor that `publisher` leads to, looked at within its validity: what it took away stays
+/// taken away, and a CA whose clock was wrong once must not lose the power to revoke. Its validity
+/// only drives its renewal; see `docs/decisions/0009`.
 fn publisher_anchor(
     publisher: &Certificate,
     issuers: &[Certificate],
@@ -243,9 +239,8 @@ fn publisher_anchor(
         .collect();
     let intermediates: Vec<CertificateDer<'_>> =
         issuers.iter().map(|issuer| issuer.der().clone()).collect();
-    let at = UnixTime::since_unix_epoch(Duration::from_secs(
-        now.as_secs().min(publisher.not_after()),
-    ));
+    let within = now.as_secs().clamp(publisher.not_before(), publisher.not_after());
+    let at = UnixTime::since_unix_epoch(Duration::from_secs(within));
     if !is_publisher(publisher) {
         return Err(format!(
             "{} is no publisher certificate",

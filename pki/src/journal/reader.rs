@@ -1,9 +1,12 @@
 //! Reads a journal as it grows, and refuses one that went back.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use postern_policy::Fingerprint;
 
 use super::authority::{AuthorityError, SourceAuthority};
 use super::entry::{Entry, Hash, Head};
@@ -86,8 +89,15 @@ pub fn segment_file_name(seq: u64) -> String {
     format!("{seq:020}.journal")
 }
 
+/// The first entry of the segment in `path`; nothing where the file is no segment.
+pub fn segment_first_seq(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    let seq = name.strip_suffix(".journal")?.parse().ok()?;
+    (segment_file_name(seq) == name).then_some(seq)
+}
+
 /// A journal read up to some entry, and ready to read on.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct JournalReader {
     dir: PathBuf,
     segment: PathBuf,
@@ -95,6 +105,8 @@ pub struct JournalReader {
     offset: u64,
     head: Head,
     sealed: Option<Hash>,
+    /// Publishers whose own certificate was revoked: they said enough.
+    retired: HashSet<Fingerprint>,
 }
 
 impl JournalReader {
@@ -111,25 +123,13 @@ impl JournalReader {
         known: Option<Head>,
     ) -> Result<(Self, Vec<Entry>), JournalError> {
         let segments = segments(dir)?;
-        let newest = segments.len() - 1;
-        let first = known.map_or(newest, |known| {
-            segments
-                .iter()
-                .rposition(|(seq, _)| *seq <= known.seq)
-                .unwrap_or(0)
-        });
-        let mut reader = Self {
-            dir: dir.to_path_buf(),
-            segment: segments[first].1.clone(),
-            identity: (0, 0),
-            offset: 0,
-            head: Head {
-                seq: segments[first].0.saturating_sub(1),
-                hash: Hash::ZERO,
-            },
-            sealed: None,
-        };
-        let entries = reader.read_new(authority)?;
+        let wanted = known.map_or(u64::MAX, |known| known.seq);
+        let first = segments.iter().rposition(|(seq, _)| *seq <= wanted).unwrap_or(0);
+        let (mut reader, mut entries) = Self::from_segment(dir, &segments[first], authority)?;
+        if entries.is_empty() && first > 0 {
+            // The newest one has no complete line yet: it is still being written.
+            (reader, entries) = Self::from_segment(dir, &segments[first - 1], authority)?;
+        }
         reader.check_known(known, &entries)?;
         let live = entries
             .iter()
@@ -138,16 +138,36 @@ impl JournalReader {
         Ok((reader, entries.into_iter().skip(live).collect()))
     }
 
+    fn from_segment(
+        dir: &Path,
+        (seq, segment): &(u64, PathBuf),
+        authority: &SourceAuthority,
+    ) -> Result<(Self, Vec<Entry>), JournalError> {
+        let mut reader = Self {
+            dir: dir.to_path_buf(),
+            segment: segment.clone(),
+            identity: (0, 0),
+            offset: 0,
+            head: Head { seq: seq.saturating_sub(1), hash: Hash::ZERO },
+            sealed: None,
+            retired: HashSet::new(),
+        };
+        let entries = reader.read_new(authority)?;
+        Ok((reader, entries))
+    }
+
     /// The last entry read.
     pub fn head(&self) -> Head {
         self.head
     }
 
-    /// Whether there is something to read, or something happened to the file: one `stat`.
+    /// Whether there is something to read, or something happened to the file: one `stat`, and
+    /// another while a sealed segment waits for its successor.
     pub fn has_news(&self) -> bool {
-        fs::metadata(&self.segment).map_or(true, |metadata| {
+        let changed = fs::metadata(&self.segment).map_or(true, |metadata| {
             metadata.len() != self.offset || (metadata.dev(), metadata.ino()) != self.identity
-        })
+        });
+        changed || self.successor().is_some_and(|successor| successor.exists())
     }
 
     /// Whether the file read so far was replaced or cut: then it must be opened anew, with
@@ -162,20 +182,22 @@ impl JournalReader {
     /// newline is still being written and is left for the next call.
     ///
     /// # Errors
-    /// See [`JournalError`]; what was good before the error is not given out, so that a source is
-    /// believed as a whole or not at all.
+    /// See [`JournalError`]. Then nothing counts as read: a source is believed as a whole or not
+    /// at all, and the next call meets the same lines again.
     pub fn read_new(&mut self, authority: &SourceAuthority) -> Result<Vec<Entry>, JournalError> {
+        let mut next = self.clone();
         let mut entries = Vec::new();
         loop {
-            let text = self.read_complete_lines()?;
-            for line in text.lines() {
-                let entry = self.accept(line, authority)?;
-                entries.push(entry);
+            for line in next.read_complete_lines()?.lines() {
+                entries.push(next.accept(line, authority)?);
             }
-            if self.sealed.is_none() || !self.step_into_successor() {
-                return Ok(entries);
+            match next.successor().filter(|successor| successor.exists()) {
+                Some(successor) => next.step_into(successor),
+                None => break,
             }
         }
+        *self = next;
+        Ok(entries)
     }
 
     fn read_complete_lines(&mut self) -> Result<String, JournalError> {
@@ -216,6 +238,10 @@ impl JournalReader {
                 path: path(),
                 source,
             })?;
+        if self.retired.contains(&line.signer) {
+            let source = AuthorityError::RevokedSigner(line.signer);
+            return Err(JournalError::Authority { path: path(), source });
+        }
         // The first entry we ever read has a predecessor we do not know.
         let continues = self.head.hash == Hash::ZERO || entry.previous == self.head.hash;
         let sealed_ok = self
@@ -241,19 +267,24 @@ impl JournalReader {
             | Event::TokenDisabled(_)
             | Event::TokenRemoved(_) => None,
         };
+        if let Event::Revoked(event) = &entry.event {
+            self.retired.extend(authority.publisher(event.issuer, &event.serial));
+        }
         self.head = entry.head();
         Ok(entry)
     }
 
-    /// Moves on to the segment after a sealed one, once it exists.
-    fn step_into_successor(&mut self) -> bool {
+    /// The segment after this one, if this one is sealed and we are not in that one already.
+    fn successor(&self) -> Option<PathBuf> {
+        self.sealed?;
         let successor = self.dir.join(segment_file_name(self.head.seq + 1));
-        if !successor.exists() {
-            return false;
-        }
+        (successor != self.segment).then_some(successor)
+    }
+
+    fn step_into(&mut self, successor: PathBuf) {
         self.segment = successor;
         self.offset = 0;
-        true
+        self.identity = (0, 0);
     }
 
     fn check_known(&self, known: Option<Head>, entries: &[Entry]) -> Result<(), JournalError> {
@@ -285,16 +316,7 @@ fn segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, JournalError> {
     let mut segments = Vec::new();
     for file in fs::read_dir(dir).map_err(failed)? {
         let path = file.map_err(failed)?.path();
-        let stem = path.file_stem().and_then(|stem| stem.to_str());
-        let is_segment = path
-            .extension()
-            .is_some_and(|extension| extension == "journal");
-        if let Some(seq) = stem
-            .filter(|_| is_segment)
-            .and_then(|stem| stem.parse().ok())
-        {
-            segments.push((seq, path));
-        }
+        segments.extend(segment_first_seq(&path).map(|seq| (seq, path)));
     }
     segments.sort();
     if segments.is_empty() {
