@@ -73,11 +73,16 @@ pub enum CaError {
     /// The publisher's key has no certificate.
     #[error("{0} belongs to no publisher certificate of this home: restore the newest backup")]
     PublisherMismatch(PathBuf),
-    /// The publisher's certificate has ended.
+    /// The publisher's own certificate was revoked.
     #[error(
-        "the publisher certificate has expired: run `postern ca crl publish`, which renews it and needs the passphrase, and then this again"
+        "the publisher certificate is revoked: run `postern ca crl publish`, which makes a new one and needs the passphrase, and then this again"
     )]
-    PublisherExpired,
+    PublisherRevoked,
+    /// A reason that no revocation of a leaf has.
+    #[error(
+        "{0} is no reason to revoke a certificate for good: use one of unspecified, key-compromise, affiliation-changed, superseded, cessation-of-operation, privilege-withdrawn"
+    )]
+    Reason(RevocationReason),
     /// There is no issuer of that kind.
     #[error("this home has no {0} issuer")]
     NoIssuer(&'static str),
@@ -122,7 +127,11 @@ impl CertificateAuthority {
             });
         }
         let store = Store::open(&home.database())?;
-        publish::publish(&home, &store)?;
+        match publish::publish(&home, &store) {
+            // Recording comes first: a folder that cannot be written must not stop a revocation.
+            Err(PublishError::File(error)) => tracing::warn!("{error}"),
+            published => published?,
+        }
         Ok(Self {
             home,
             store,
@@ -176,7 +185,7 @@ impl CertificateAuthority {
         };
         let client = open(IssuerRole::Client, self.home.client_issuer_key())?;
         let server = open(IssuerRole::Server, self.home.server_issuer_key())?;
-        if publisher::is_due(&self.store, now)? {
+        if publisher::is_due(&self.home, &self.store, now)? {
             publisher::renew(&self.home, &self.store, &client, &self.actor, now)?;
             publish::publish(&self.home, &self.store)?;
         }
@@ -201,7 +210,10 @@ impl CertificateAuthority {
         note: Option<String>,
         now: u64,
     ) -> Result<Vec<CertificateRecord>, CaError> {
-        let publisher = publisher::load(&self.home, &self.store, now)?;
+        if !is_for_good(reason) {
+            return Err(CaError::Reason(reason));
+        }
+        let publisher = publisher::load(&self.home, &self.store)?;
         let mark = RevocationMark {
             at: now,
             reason,
@@ -256,7 +268,7 @@ impl CertificateAuthority {
         now: u64,
         change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
     ) -> Result<(), CaError> {
-        let publisher = publisher::load(&self.home, &self.store, now)?;
+        let publisher = publisher::load(&self.home, &self.store)?;
         self.store.write(move |connection| {
             change(connection)?;
             journal::append(connection, &event, &publisher, now)
@@ -389,6 +401,23 @@ pub(crate) fn issue_prepared(
     let der = certificate.der().to_vec();
     store.record_issued(certificate.serial(), certificate.fingerprint(), der)?;
     Ok(issued)
+}
+
+/// RFC 5280 section 5.3.1: a hold is no revocation, `removeFromCRL` is for delta CRLs, and the
+/// compromise of a CA is not the leaf's.
+fn is_for_good(reason: RevocationReason) -> bool {
+    match reason {
+        RevocationReason::Unspecified
+        | RevocationReason::KeyCompromise
+        | RevocationReason::AffiliationChanged
+        | RevocationReason::Superseded
+        | RevocationReason::CessationOfOperation
+        | RevocationReason::PrivilegeWithdrawn => true,
+        RevocationReason::CaCompromise
+        | RevocationReason::CertificateHold
+        | RevocationReason::RemoveFromCrl
+        | RevocationReason::AaCompromise => false,
+    }
 }
 
 fn certificate_event(

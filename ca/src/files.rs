@@ -6,6 +6,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::rand;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 /// Who may read a new file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +52,9 @@ impl FileError {
 /// When the file exists or cannot be written; then nothing is left behind.
 pub fn write_new(path: &Path, content: &[u8], access: Access) -> Result<(), FileError> {
     let partial = write_partial(path, content, access)?;
-    // A hard link, unlike a rename, fails where something stands.
-    let linked = fs::hard_link(&partial, path);
-    let removed = fs::remove_file(&partial);
+    let linked = rename_new(&partial, path);
     linked.map_err(|source| {
+        drop(fs::remove_file(&partial));
         if source.kind() == io::ErrorKind::AlreadyExists {
             FileError::Exists(path.to_path_buf())
         } else {
@@ -64,8 +65,19 @@ pub fn write_new(path: &Path, content: &[u8], access: Access) -> Result<(), File
             }
         }
     })?;
-    removed.map_err(FileError::io("remove", &partial))?;
     sync_dir(path)
+}
+
+/// Renames, unless something stands at `to`. Where the file system cannot (network file systems),
+/// a hard link does the same; FAT can rename and cannot link.
+fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
+    match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            fs::hard_link(from, to)?;
+            fs::remove_file(from)
+        }
+        renamed => Ok(renamed?),
+    }
 }
 
 /// Puts `content` in the place of whatever `path` is, in one step.

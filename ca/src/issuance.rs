@@ -16,7 +16,9 @@ use time::format_description::well_known::Rfc3339;
 use crate::actor::Actor;
 use crate::issuer::Issuer;
 use crate::profile::{Profile, Usage};
-use crate::request::{CertifiableKey, IssuanceRequest, RequestError, SubjectAltName};
+use crate::request::{
+    CertifiableKey, IssuanceRequest, PUBLISHER_NAME, RequestError, SubjectAltName,
+};
 use crate::store::{Intent, StoreError};
 
 /// Clocks differ: a certificate is valid a little before it was made.
@@ -123,7 +125,7 @@ impl Prepared {
         actor: &Actor,
         now: u64,
     ) -> Result<Self, IssuanceError> {
-        let name = CommonName::parse("Postern journal publisher").map_err(RequestError::from)?;
+        let name = CommonName::parse(PUBLISHER_NAME).map_err(RequestError::from)?;
         let lifetime = PUBLISHER_LIFETIME;
         let mut prepared = Self::fields(&name, key, issuer, lifetime, LeafRole::Publisher, now)?;
         prepared.intent.profile = String::from("publisher");
@@ -297,7 +299,7 @@ fn alt_names(
     profile: &Profile,
     role: LeafRole,
 ) -> Result<Vec<SubjectAltName>, RequestError> {
-    let mut names = profile.alt_names(request.common_name.common_name());
+    let mut names = profile.alt_names(request.common_name.common_name())?;
     if role != LeafRole::Server && !request.alt_names.is_empty() {
         return Err(RequestError::AltNameForClient(profile.name().to_owned()));
     }

@@ -34,7 +34,9 @@ pub use issuer::{Issuer, IssuerError};
 pub use key::{KeyError, Passphrase};
 pub use profile::{CaConfig, DEFAULT_PROFILE, Profile, ProfileConfig, Profiles, Usage};
 pub use publish::PublishError;
-pub use request::{CertifiableKey, IssuableName, IssuanceRequest, RequestError, SubjectAltName};
+pub use request::{
+    CertifiableKey, IssuableName, IssuanceRequest, RequestError, SubjectAltName, is_subject_text,
+};
 pub use store::{
     CertificateRecord, CertificateState, CrlRecord, Intent, IssuerRecord, IssuerRole, JournalRow,
     RevocationMark, Selection, Store, StoreError, TokenRecord,

@@ -8,7 +8,7 @@ use postern_policy::{CommonName, CommonNamePattern, parse_duration};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::request::{RequestError, SubjectAltName};
+use crate::request::{RequestError, SubjectAltName, is_subject_text};
 
 /// What a certificate is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -149,16 +149,8 @@ impl Profile {
             permitted: config.common_name.map(checked_pattern).transpose()?,
             organization: config.organization.map(checked_organization).transpose()?,
             usage: config.usage.unwrap_or(base.usage),
-            san_dns: config
-                .san_dns
-                .into_iter()
-                .map(Spanned::into_inner)
-                .collect(),
-            san_uri: config
-                .san_uri
-                .into_iter()
-                .map(Spanned::into_inner)
-                .collect(),
+            san_dns: checked_templates(config.san_dns)?,
+            san_uri: checked_templates(config.san_uri)?,
         })
     }
 
@@ -198,10 +190,19 @@ impl Profile {
     }
 
     /// The subject alternative names it writes for `name` by itself.
-    pub fn alt_names(&self, name: &CommonName) -> Vec<SubjectAltName> {
+    ///
+    /// # Errors
+    /// When the name does not make a DNS name where one is wanted.
+    pub fn alt_names(&self, name: &CommonName) -> Result<Vec<SubjectAltName>, RequestError> {
         let fill = |template: &String| template.replace(NAME_PLACEHOLDER, name.as_str());
-        let dns = self.san_dns.iter().map(fill).map(SubjectAltName::Dns);
-        let uri = self.san_uri.iter().map(fill).map(SubjectAltName::Uri);
+        let dns = self
+            .san_dns
+            .iter()
+            .map(|template| SubjectAltName::dns(&fill(template)));
+        let uri = self
+            .san_uri
+            .iter()
+            .map(|template| Ok(SubjectAltName::Uri(fill(template))));
         dns.chain(uri).collect()
     }
 }
@@ -232,10 +233,25 @@ fn checked_pattern(value: Spanned<String>) -> Result<CommonNamePattern, ConfigEr
 fn checked_organization(value: Spanned<String>) -> Result<String, ConfigError> {
     let text = value.get_ref();
     // RFC 5280 appendix A.1: ub-organization-name.
-    let fits = (1..=64).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let fits = is_subject_text(text, 64);
     at(
         &value,
-        fits.then(|| text.clone())
-            .ok_or("an organization has 1 to 64 printable characters"),
+        fits.then(|| text.clone()).ok_or(
+            "an organization has 1 to 64 printable characters, and none of , / + = \\ \" < > ;",
+        ),
     )
+}
+
+fn checked_templates(values: Vec<Spanned<String>>) -> Result<Vec<String>, ConfigError> {
+    let checked = |value: Spanned<String>| {
+        let rest = value.get_ref().replace(NAME_PLACEHOLDER, "");
+        if rest.contains(['{', '}']) || rest.contains(char::is_whitespace) {
+            return at(
+                &value,
+                Err("only {common_name} is filled in, and there is no space"),
+            );
+        }
+        Ok(value.into_inner())
+    };
+    values.into_iter().map(checked).collect()
 }

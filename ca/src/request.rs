@@ -14,6 +14,16 @@ use crate::csr::{CsrError, VerifiedCsr};
 /// (RFC 4514, paths, log lines).
 const FORBIDDEN: &[char] = &[',', '/', '+', '=', '\\', '"', '<', '>', ';'];
 
+/// Whether `text` may stand in a subject: printable, at most `max` characters, and none that
+/// separates the parts of a name somewhere on its way.
+pub fn is_subject_text(text: &str, max: usize) -> bool {
+    let printable = !text.chars().any(char::is_control) && !text.contains(FORBIDDEN);
+    (1..=max).contains(&text.chars().count()) && printable
+}
+
+/// The name of publisher certificates.
+pub(crate) const PUBLISHER_NAME: &str = "Postern journal publisher";
+
 /// A name that we would put into a certificate: stricter than what a gateway can match.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IssuableName(CommonName);
@@ -121,6 +131,9 @@ impl IssuableName {
             // A service token's client id ends so, and Access puts either into a JWT's common_name.
             return refuse("names ending in .access look like a service token's client id");
         }
+        if text.eq_ignore_ascii_case(PUBLISHER_NAME) {
+            return refuse("that is the journal publisher's own name");
+        }
         if text.contains(FORBIDDEN) {
             return refuse("it holds one of , / + = \\ \" < > ;");
         }
@@ -152,8 +165,16 @@ impl SubjectAltName {
         if let Ok(address) = bare.parse() {
             return Ok(Self::Ip(address));
         }
-        match HostName::parse(bare) {
-            Ok(host) if !bare.contains(':') => Ok(Self::Dns(host.to_string())),
+        Self::dns(bare)
+    }
+
+    /// A DNS name.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn dns(text: &str) -> Result<Self, RequestError> {
+        match HostName::parse(text) {
+            Ok(host) if !text.contains(':') => Ok(Self::Dns(host.to_string())),
             _ => Err(RequestError::BadAltName(text.to_owned())),
         }
     }

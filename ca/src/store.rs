@@ -33,8 +33,11 @@ pub(crate) use certificates::{
     belongs_on_crl, by_serial as certificate_by_serial, for_crl as revoked_for_crl, mark_revoked,
 };
 pub(crate) use crls::{newest as newest_crl, replace as replace_crl};
-pub(crate) use issuers::all as all_issuers;
-pub(crate) use journal::{add as add_journal_row, head as journal_head};
+pub(crate) use issuers::{all as all_issuers, publishers as all_publishers};
+pub(crate) use journal::{
+    add as add_journal_row, after as journal_after, head as journal_head, row as journal_row,
+    segment as journal_segment,
+};
 pub(crate) use tokens::{
     add as add_token, all as all_tokens, remove as remove_token, set_enabled as set_token_enabled,
 };
@@ -184,6 +187,26 @@ impl Store {
     ) -> Result<T, StoreError> {
         let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
         work(&connection).map_err(|error| damaged(error, &self.path))
+    }
+
+    /// Names the file where `error` means that it is damaged.
+    pub(crate) fn explain(&self, error: StoreError) -> StoreError {
+        damaged(error, &self.path)
+    }
+
+    /// Runs `work` on one unchanging view of the store.
+    ///
+    /// # Errors
+    /// When `work` fails.
+    pub(crate) fn read_consistently<T, E: From<StoreError>>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let connection = self.reader.lock().unwrap_or_else(PoisonError::into_inner);
+        let view = connection
+            .unchecked_transaction()
+            .map_err(StoreError::from)?;
+        work(&view)
     }
 }
 

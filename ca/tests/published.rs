@@ -369,3 +369,211 @@ fn reopening_after_known_segments_gives_every_event_since_the_newest_checkpoint(
     let kinds: Vec<_> = entries.iter().map(|entry| entry.event.kind()).collect();
     assert_eq!(kinds, ["checkpoint", "revoked"]);
 }
+
+#[test]
+fn what_others_put_beside_the_segments_is_left_alone_and_changes_nothing() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serials = [issue(&authority, "device-1"), issue(&authority, "device-2")];
+    let stray = [
+        site.journal().join("backup.journal"),
+        site.journal().join("1.journal"),
+    ];
+    for path in &stray {
+        fs::copy(site.segments().first().unwrap(), path).unwrap();
+    }
+    for serial in serials {
+        revoke(&authority, serial);
+    }
+    for path in &stray {
+        assert!(path.exists());
+    }
+    let (reader, _) = site.read(None).unwrap();
+    assert_eq!(reader.head().seq, 3);
+}
+
+#[test]
+fn what_others_append_to_the_journal_is_taken_out_and_does_not_stop_a_revocation() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serials = [issue(&authority, "device-1"), issue(&authority, "device-2")];
+    site.rewrite(|text| format!("{text}nonsense\n"));
+    revoke(&authority, serials[0]);
+    assert_eq!(site.read(None).unwrap().0.head().seq, 2);
+    // Well-formed, and signed by nobody of ours.
+    let event = Event::TokenAdded(new_token("evil"));
+    let mut line = forge(&site, "publisher.key", "public/publishers.pem", &event);
+    line.signer = [7; 32].into();
+    site.rewrite(|text| format!("{text}{}", line.to_text()));
+    revoke(&authority, serials[1]);
+    assert_eq!(site.read(None).unwrap().0.head().seq, 3);
+}
+
+#[test]
+fn a_segment_that_is_not_ours_is_set_aside() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    let stray = site.journal().join("00000000000000000077.journal");
+    fs::write(&stray, "nonsense\n").unwrap();
+    revoke(&authority, serial);
+    assert!(!stray.exists());
+    assert!(stray.with_extension("not-ours").exists());
+    assert_eq!(site.read(None).unwrap().0.head().seq, 2);
+}
+
+#[test]
+fn a_database_older_than_what_was_published_is_refused() {
+    let site = Site::new();
+    let serial = issue(&site.authority(), "device-1");
+    let database = site.home().join("postern.db");
+    let old = fs::read(&database).unwrap();
+    revoke(&site.authority(), serial);
+    for file in ["postern.db-wal", "postern.db-shm"] {
+        drop(fs::remove_file(site.home().join(file)));
+    }
+    fs::write(&database, old).unwrap();
+    let opened = CertificateAuthority::open(
+        Home::at(site.home()),
+        Profiles::built_in(),
+        Actor::current(),
+    );
+    let error = opened.err().unwrap().to_string();
+    assert!(error.contains("older than what was published"), "{error}");
+}
+
+#[test]
+fn a_reader_that_failed_reads_the_same_lines_again_when_the_cause_is_gone() {
+    let site = Site::new();
+    let authority = site.authority();
+    let (mut reader, _) = site.read(None).unwrap();
+    let serial = issue(&authority, "device-1");
+    revoke(&authority, serial);
+    let path = site.segments().pop().unwrap();
+    let good = fs::read_to_string(&path).unwrap();
+    fs::write(&path, good.replace("device-1", "device-2")).unwrap();
+    let before = reader.head();
+    assert!(reader.read_new(&site.source()).is_err());
+    assert_eq!(reader.head(), before);
+    assert!(reader.has_news());
+    fs::write(&path, good).unwrap();
+    assert_eq!(reader.read_new(&site.source()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_successor_that_comes_later_or_is_still_empty_is_waited_for() {
+    let site = Site::new();
+    let authority = site.authority();
+    let name = TokenName::parse("ci-deploy").unwrap();
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .add_token(token("ci-deploy"), now())
+        .unwrap();
+    for _ in 0..1024 {
+        authority.disable_token(&name, now()).unwrap();
+    }
+    let (mut reader, _) = site.read(None).unwrap();
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .publish_crls(now())
+        .unwrap();
+    let successor = site.segments().pop().unwrap();
+    let content = fs::read(&successor).unwrap();
+
+    fs::remove_file(&successor).unwrap();
+    reader.read_new(&site.source()).unwrap();
+    assert!(!reader.has_news());
+    fs::write(&successor, b"").unwrap();
+    assert!(reader.has_news());
+    assert!(reader.read_new(&site.source()).unwrap().is_empty());
+    let fresh = site.read(None).unwrap().0.head();
+    fs::write(&successor, content).unwrap();
+    assert!(reader.has_news());
+    let entries = reader.read_new(&site.source()).unwrap();
+    assert!(matches!(entries[0].event, Event::Checkpoint(_)));
+    assert_eq!(entries[0].previous, fresh.hash);
+}
+
+#[test]
+fn a_clock_that_was_wrong_once_does_not_poison_the_journal() {
+    const DAY: u64 = 86_400;
+    let site = Site::new();
+    let authority = site.authority();
+    let serials: Vec<_> = (0..3)
+        .map(|n| issue(&authority, &format!("device-{n}")))
+        .collect();
+    let at = |serial, time| {
+        authority
+            .revoke(vec![serial], RevocationReason::Superseded, None, time)
+            .unwrap();
+    };
+    at(serials[0], now() - 3000 * DAY);
+    // Ahead by so much that the publisher is renewed, with a start that is still to come.
+    authority
+        .unlock(None, now() + 50 * DAY)
+        .unwrap()
+        .publish_crls(now() + 50 * DAY)
+        .unwrap();
+    at(serials[1], now());
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .publish_crls(now())
+        .unwrap();
+    at(serials[2], now());
+    let (_, entries) = site.read(None).unwrap();
+    let revoked = entries
+        .iter()
+        .filter(|entry| entry.event.kind() == "revoked");
+    assert_eq!(revoked.count(), 3);
+}
+
+#[test]
+fn an_expired_publisher_still_takes_away() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    let later = now() + 100 * 86_400;
+    authority
+        .revoke(vec![serial], RevocationReason::KeyCompromise, None, later)
+        .unwrap();
+    assert_eq!(site.read(None).unwrap().1.len(), 2);
+}
+
+#[test]
+fn a_revoked_publisher_is_not_believed_again_and_is_replaced() {
+    let site = Site::new();
+    let authority = site.authority();
+    let serial = issue(&authority, "device-1");
+    let publisher = authority
+        .store()
+        .publishers()
+        .unwrap()
+        .pop()
+        .unwrap()
+        .serial();
+    revoke(&authority, publisher);
+    let event = Event::TokenRemoved(postern_pki::journal::TokenEvent {
+        name: TokenName::parse("ci-deploy").unwrap(),
+    });
+    let line = forge(&site, "publisher.key", "public/publishers.pem", &event);
+    let (mut reader, _) = site.read(None).unwrap();
+
+    let refused = authority.revoke(vec![serial], RevocationReason::Superseded, None, now());
+    assert!(refused.unwrap_err().to_string().contains("ca crl publish"));
+    let good = fs::read_to_string(site.segments().pop().unwrap()).unwrap();
+    site.rewrite(|text| format!("{text}{}", line.to_text()));
+    assert!(reader.read_new(&site.source()).is_err());
+    site.rewrite(|_| good);
+
+    authority
+        .unlock(None, now())
+        .unwrap()
+        .publish_crls(now())
+        .unwrap();
+    revoke(&authority, serial);
+    let entries = reader.read_new(&site.source()).unwrap();
+    assert_eq!(entries.last().unwrap().event.kind(), "revoked");
+}

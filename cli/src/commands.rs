@@ -37,3 +37,10 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Man(args) => man::run(&args),
     }
 }
+
+/// Who answers for something: a team or an address, not a letter.
+fn owner(text: &str) -> Result<String, String> {
+    let fits = (1..=128).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| String::from("an owner has 1 to 128 printable characters"))
+}

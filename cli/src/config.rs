@@ -93,14 +93,37 @@ impl Config {
                 format!("{} has no [gateway] table", self.path.display()),
             ));
         };
-        let folder = self
-            .path
-            .parent()
-            .filter(|folder| !folder.as_os_str().is_empty());
-        let folder = folder.unwrap_or(Path::new("."));
-        Settings::load(gateway, self.applications, folder)
+        Settings::load(gateway, self.applications, folder_of(&self.path))
             .map_err(|errors| mistakes(&self.path, &self.text, &errors))
     }
+}
+
+/// Where the gateway of the file at `path` keeps its state, whatever else is wrong with the file.
+pub(crate) fn state_folder(path: &Path) -> Result<PathBuf, CommandError> {
+    let refused = |why: String| {
+        CommandError::new(
+            Kind::Failure,
+            format!("the gateway was not asked, and keeps its configuration: {why}"),
+        )
+    };
+    let text = fs::read_to_string(path)
+        .map_err(|error| refused(format!("cannot read {}: {error}", path.display())))?;
+    let file: toml::Table =
+        toml::from_str(&text).map_err(|error| refused(format!("{}: {error}", path.display())))?;
+    let state = file
+        .get("gateway")
+        .and_then(|gateway| gateway.get("state")?.as_str());
+    let state =
+        state.ok_or_else(|| refused(format!("{} names no `state` folder", path.display())))?;
+    Ok(folder_of(path).join(state))
+}
+
+/// What relative paths in the file count from.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Every mistake with its place: `postern.toml:12:5: …`.

@@ -52,12 +52,19 @@ impl Context {
         self.config().map(Some)
     }
 
-    /// The CA in the home, with the profiles of the configuration.
+    /// The CA in the home. The configuration is not looked at: a mistake in it must not keep
+    /// anybody from revoking.
     pub(crate) fn authority(&self) -> Result<CertificateAuthority, CommandError> {
-        let profiles = match self.optional_config()? {
-            Some(config) => config.profiles,
-            None => Profiles::built_in(),
-        };
+        self.open(Profiles::built_in())
+    }
+
+    /// The CA in the home, with the profiles of the configuration: for issuing.
+    pub(crate) fn issuing_authority(&self) -> Result<CertificateAuthority, CommandError> {
+        let config = self.optional_config()?;
+        self.open(config.map_or_else(Profiles::built_in, |config| config.profiles))
+    }
+
+    fn open(&self, profiles: Profiles) -> Result<CertificateAuthority, CommandError> {
         Ok(CertificateAuthority::open(
             Home::at(&self.home),
             profiles,

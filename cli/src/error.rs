@@ -98,7 +98,8 @@ impl From<CaError> for CommandError {
             CaError::Publish(PublishError::Store(error)) => store_kind(error),
             CaError::Publish(PublishError::File(error)) => file_kind(error),
             CaError::SamePassphrase | CaError::RootInsideHome(_) => Kind::Usage,
-            CaError::PublisherExpired | CaError::Certificate(_) | CaError::NoIssuer(_) => {
+            CaError::Reason(_) => Kind::Usage,
+            CaError::PublisherRevoked | CaError::Certificate(_) | CaError::NoIssuer(_) => {
                 Kind::Failure
             }
         };

@@ -28,6 +28,9 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error),
     };
     start_logging();
+    if let Err(error) = time::check_clock() {
+        return error.report();
+    }
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => error.report(),

@@ -67,7 +67,7 @@ pub(crate) fn refuse_root_key_in_ci() -> Result<(), CommandError> {
     if env::var_os("CI").is_none() {
         return Ok(());
     }
-    let message = "the root's key is never made or read where CI is set";
+    let message = "the root's key is not made or read where CI is set (a throw-away one is, with --no-passphrase)";
     Err(CommandError::new(Kind::Denied, message)
         .hint("do this on a machine that you trust with the root"))
 }

@@ -5,11 +5,23 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
+use crate::error::{CommandError, Kind};
+
 /// Seconds since 1970. A clock before that is taken for 1970, where no certificate is valid.
 pub(crate) fn now() -> u64 {
     SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
+}
+
+/// A clock that nobody set is found before anything is signed with it, or judged by it.
+pub(crate) fn check_clock() -> Result<(), CommandError> {
+    let now = now();
+    if PLAUSIBLE.contains(&now) {
+        return Ok(());
+    }
+    let message = format!("this machine's clock says {}: set it first", rfc3339(now));
+    Err(CommandError::new(Kind::Failure, message))
 }
 
 /// RFC 3339, UTC.
@@ -51,3 +63,6 @@ pub(crate) fn relative(seconds: u64, now: u64) -> String {
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
     postern_policy::parse_duration(text).map_err(|error| error.to_string())
 }
+
+/// 2024 to 2200.
+const PLAUSIBLE: std::ops::Range<u64> = 1_704_067_200..7_258_118_400;

@@ -1,11 +1,14 @@
 //! What a connection is doing, for the watchdog that ends idle and stalled ones.
 //!
-//! hyper has no idle timeout and TLS hides who is slow, so the octets are watched here.
+//! hyper has no idle timeout and TLS hides who is slow, so the octets are watched here. In HTTP/2
+//! octets tell too little: a client may answer every ping and take nothing of an answer, because
+//! its window is shut. So it is noticed when an answer's next piece is not taken.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +23,23 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
+    /// For each request in flight, since when its client could take the answer and does not.
+    untaken: Mutex<Untaken>,
+}
+
+#[derive(Debug, Default)]
+struct Untaken {
+    next: u64,
+    since: BTreeMap<u64, Arc<AtomicU64>>,
+}
+
+/// What a connection may be waited for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Patience {
+    /// One request at a time: the octets that arrive between two are the head of the next.
+    Http1 { idle: Duration, head: Duration },
+    /// Many streams: octets belong to any of them, so no head is timed, but every answer is.
+    Http2 { idle: Duration },
 }
 
 impl Activity {
@@ -30,6 +50,7 @@ impl Activity {
             idle_since: AtomicU64::new(1),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            untaken: Mutex::default(),
         })
     }
 
@@ -37,32 +58,58 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(0, Ordering::Release);
-        InFlight(Arc::clone(self))
-    }
-
-    /// Returns once the connection has been idle, stuck in a request's head, or stuck in sending,
-    /// for longer than it may be.
-    pub(crate) async fn worn_out(&self, idle: Duration, head: Option<Duration>) {
-        let slice = head.map_or(idle, |head| head.min(idle));
-        loop {
-            let now = self.mark();
-            let head = head.unwrap_or(idle);
-            let due = [
-                self.expired(&self.idle_since, now, idle)
-                    && self.requests.load(Ordering::Acquire) == 0,
-                self.expired(&self.head_since, now, head),
-                self.expired(&self.blocked_since, now, idle),
-            ];
-            if due.contains(&true) {
-                return;
-            }
-            tokio::time::sleep(slice).await;
+        let untaken_since = Arc::new(AtomicU64::new(0));
+        let mut untaken = self.untaken();
+        let id = untaken.next;
+        untaken.next += 1;
+        untaken.since.insert(id, Arc::clone(&untaken_since));
+        drop(untaken);
+        InFlight {
+            activity: Arc::clone(self),
+            id,
+            untaken_since,
         }
     }
 
-    fn expired(&self, since: &AtomicU64, now: u64, limit: Duration) -> bool {
-        let since = since.load(Ordering::Acquire);
-        since != 0 && u128::from(now.saturating_sub(since)) >= limit.as_millis()
+    /// Returns once the connection has been idle, stuck in a request's head, stuck in sending, or
+    /// has left an answer untaken, for longer than it may.
+    pub(crate) async fn worn_out(&self, patience: Patience) {
+        let (idle, shortest) = match patience {
+            Patience::Http1 { idle, head } => (idle, head.min(idle)),
+            Patience::Http2 { idle } => (idle, idle),
+        };
+        loop {
+            let now = self.mark();
+            // First of all: a request that ends meanwhile has renewed the marks by then.
+            let resting = self.requests.load(Ordering::Acquire) == 0;
+            let due = match patience {
+                Patience::Http1 { head, .. } => {
+                    let in_head = self.head_since.load(Ordering::Acquire) != 0;
+                    let (limit, since) = if in_head {
+                        (head, &self.head_since)
+                    } else {
+                        (idle, &self.idle_since)
+                    };
+                    resting && expired(since, now, limit)
+                }
+                Patience::Http2 { .. } => {
+                    resting && expired(&self.idle_since, now, idle) || self.untaken_for(now, idle)
+                }
+            };
+            if due || expired(&self.blocked_since, now, idle) {
+                return;
+            }
+            tokio::time::sleep(shortest / 2).await;
+        }
+    }
+
+    fn untaken_for(&self, now: u64, limit: Duration) -> bool {
+        let untaken = self.untaken();
+        untaken.since.values().any(|since| expired(since, now, limit))
+    }
+
+    fn untaken(&self) -> MutexGuard<'_, Untaken> {
+        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark(&self) -> u64 {
@@ -88,14 +135,38 @@ impl Activity {
     }
 }
 
+fn expired(since: &AtomicU64, now: u64, limit: Duration) -> bool {
+    let since = since.load(Ordering::Acquire);
+    since != 0 && u128::from(now.saturating_sub(since)) >= limit.as_millis()
+}
+
 /// One request in flight.
-pub(crate) struct InFlight(Arc<Activity>);
+pub(crate) struct InFlight {
+    activity: Arc<Activity>,
+    id: u64,
+    untaken_since: Arc<AtomicU64>,
+}
+
+impl InFlight {
+    /// A piece of the answer went out, or its head did: the client is to take the next.
+    pub(crate) fn offers(&self) {
+        let mark = self.activity.mark();
+        self.untaken_since.store(mark, Ordering::Release);
+    }
+
+    /// The next piece was asked for: whatever is waited for now, it is not the client.
+    pub(crate) fn taken(&self) {
+        self.untaken_since.store(0, Ordering::Release);
+    }
+}
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.idle_since.store(self.0.mark(), Ordering::Release);
-        self.0.head_since.store(0, Ordering::Release);
-        self.0.requests.fetch_sub(1, Ordering::AcqRel);
+        let activity = &self.activity;
+        activity.untaken().since.remove(&self.id);
+        activity.idle_since.store(activity.mark(), Ordering::Release);
+        activity.head_since.store(0, Ordering::Release);
+        activity.requests.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -161,24 +232,62 @@ mod tests {
     use super::*;
 
     const IDLE: Duration = Duration::from_millis(40);
+    const HTTP1: Patience = Patience::Http1 {
+        idle: IDLE,
+        head: IDLE,
+    };
+    const HTTP2: Patience = Patience::Http2 { idle: IDLE };
 
-    #[tokio::test]
-    async fn an_idle_connection_wears_out() {
-        let activity = Activity::new();
-        tokio::time::timeout(Duration::from_secs(20), activity.worn_out(IDLE, None))
+    async fn wears_out(activity: &Activity, patience: Patience) {
+        tokio::time::timeout(Duration::from_secs(20), activity.worn_out(patience))
             .await
             .unwrap();
     }
 
+    async fn lasts(activity: &Activity, patience: Patience) {
+        let waiting = tokio::time::timeout(IDLE * 5, activity.worn_out(patience)).await;
+        assert!(waiting.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_wears_out() {
+        wears_out(&Activity::new(), HTTP1).await;
+        wears_out(&Activity::new(), HTTP2).await;
+    }
+
     #[tokio::test]
     async fn a_request_in_flight_keeps_it_alive() {
+        for patience in [HTTP1, HTTP2] {
+            let activity = Activity::new();
+            let request = activity.begin();
+            lasts(&activity, patience).await;
+            drop(request);
+            wears_out(&activity, patience).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn no_head_is_timed_while_a_request_runs() {
+        for patience in [HTTP1, HTTP2] {
+            let activity = Activity::new();
+            // Read and not yet counted as a request, then counted: the mark may come late.
+            let request = activity.begin();
+            activity.head_since.store(1, Ordering::Release);
+            lasts(&activity, patience).await;
+            drop(request);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_is_not_taken_wears_an_http2_connection_out() {
         let activity = Activity::new();
-        let request = activity.begin();
-        let waiting = tokio::time::timeout(IDLE * 5, activity.worn_out(IDLE, None)).await;
-        assert!(waiting.is_err());
-        drop(request);
-        tokio::time::timeout(Duration::from_secs(20), activity.worn_out(IDLE, None))
-            .await
-            .unwrap();
+        let (stalled, other) = (activity.begin(), activity.begin());
+        stalled.offers();
+        stalled.taken();
+        lasts(&activity, HTTP2).await;
+        stalled.offers();
+        lasts(&activity, HTTP1).await;
+        wears_out(&activity, HTTP2).await;
+        drop(other);
     }
 }

@@ -115,8 +115,10 @@ impl Progress {
 /// The body of an answer; carries the request's record to its end.
 pub(crate) struct AnswerBody {
     source: Source,
+    /// What is left of a frame that is too large to be handed out at once.
+    rest: Bytes,
     record: Option<Record>,
-    _request: InFlight,
+    request: InFlight,
 }
 
 /// Where an answer comes from.
@@ -126,13 +128,40 @@ pub(crate) enum Source {
 }
 
 impl AnswerBody {
-    /// Sends `source`; the record is finished when its last octet is taken.
-    pub(crate) fn new(source: Source, record: Record, request: InFlight) -> Self {
+    /// Sends `source`; the record is finished when its last octet is taken. There is none where
+    /// the event log is stalled, which is what the answer says then.
+    pub(crate) fn new(source: Source, record: Option<Record>, request: InFlight) -> Self {
+        request.offers();
         Self {
             source,
-            record: Some(record),
-            _request: request,
+            rest: Bytes::new(),
+            record,
+            request,
         }
+    }
+
+    /// The next piece, at most [`PIECE`]: a slow client takes small ones often enough to be told
+    /// from one that takes nothing.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        if self.rest.is_empty() {
+            let frame = match &mut self.source {
+                Source::Own(body) => ready!(Pin::new(body).poll_frame(cx))
+                    .map(|frame| frame.map_err(|never| match never {})),
+                Source::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
+            };
+            match frame.map(|frame| frame.map(Frame::into_data)) {
+                None => return Poll::Ready(None),
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                Some(Ok(Err(trailers))) => return Poll::Ready(Some(Ok(trailers))),
+                Some(Ok(Ok(data))) => self.rest = data,
+            }
+        }
+        let length = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(length);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn finish(&mut self) {
@@ -150,11 +179,9 @@ impl Body for AnswerBody {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = match &mut self.source {
-            Source::Own(body) => ready!(Pin::new(body).poll_frame(cx))
-                .map(|frame| frame.map_err(|never| match never {})),
-            Source::Upstream(body) => ready!(Pin::new(body).poll_frame(cx)),
-        };
+        self.request.taken();
+        let frame = ready!(self.poll_piece(cx));
+        self.request.offers();
         Poll::Ready(match frame {
             None => {
                 self.finish();
@@ -171,17 +198,19 @@ impl Body for AnswerBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        match &self.source {
+        let ended = match &self.source {
             Source::Own(body) => body.is_end_stream(),
             Source::Upstream(body) => body.is_end_stream(),
-        }
+        };
+        ended && self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.source {
+        let hint = match &self.source {
             Source::Own(body) => body.size_hint(),
             Source::Upstream(body) => body.size_hint(),
-        }
+        };
+        with_more(&hint, u64::try_from(self.rest.len()).unwrap_or(u64::MAX))
     }
 }
 
@@ -194,6 +223,16 @@ impl Drop for AnswerBody {
     }
 }
 
+/// The hint for a body that begins with `more` octets.
+fn with_more(hint: &SizeHint, more: u64) -> SizeHint {
+    let mut sum = SizeHint::new();
+    sum.set_lower(hint.lower().saturating_add(more));
+    if let Some(upper) = hint.upper() {
+        sum.set_upper(upper.saturating_add(more));
+    }
+    sum
+}
+
 /// Trailers are headers: ours are not to be set by an upstream there either.
 fn filtered(frame: Frame<Bytes>) -> Frame<Bytes> {
     match frame.into_trailers() {
@@ -204,3 +243,5 @@ fn filtered(frame: Frame<Bytes>) -> Frame<Bytes> {
         Err(data) => data,
     }
 }
+
+const PIECE: usize = 16 * 1024;

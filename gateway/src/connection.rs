@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
-use crate::activity::{Activity, Watched};
+use crate::activity::{Activity, Patience, Watched};
 use crate::body::AnswerBody;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::handshake::{Established, HandshakeEnd, Protocol, Refused, handshake};
@@ -46,7 +46,7 @@ pub(crate) async fn serve(
         }
         Err(HandshakeEnd::Silent) => {}
         Err(HandshakeEnd::Refused(refused)) => {
-            write_refused(&state, &refused, address, accepted);
+            write_refused(&state, &refused, address, accepted).await;
             refused.linger().await;
         }
     }
@@ -78,7 +78,7 @@ async fn serve_established(
         activity,
     });
     if let Err(refused) = still_accepted(&state, snapshot, &connection) {
-        return write_refused(&state, &refused, address, accepted);
+        return write_refused(&state, &refused, address, accepted).await;
     }
     let io = Watched {
         io: stream,
@@ -92,7 +92,7 @@ async fn serve_established(
     if let Err(error) = result
         && error.is_parse()
     {
-        write_malformed(&state, &connection, &error);
+        write_malformed(&state, &connection, &error).await;
     }
 }
 
@@ -136,15 +136,11 @@ async fn drive_http1(
         .half_close(false)
         .serve_connection(io, service);
     let graceful = http1::Connection::graceful_shutdown;
-    drive(
-        driven,
-        graceful,
-        state,
-        connection,
-        limits,
-        Some(limits.header_timeout),
-    )
-    .await
+    let patience = Patience::Http1 {
+        idle: limits.idle_timeout,
+        head: limits.header_timeout,
+    };
+    drive(driven, graceful, state, connection, limits, patience).await
 }
 
 async fn drive_http2(
@@ -173,15 +169,11 @@ async fn drive_http2(
         .keep_alive_interval(KEEP_ALIVE)
         .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
         .serve_connection(io, service);
-    drive(
-        driven,
-        http2::Connection::graceful_shutdown,
-        state,
-        connection,
-        limits,
-        None,
-    )
-    .await
+    let graceful = http2::Connection::graceful_shutdown;
+    let patience = Patience::Http2 {
+        idle: limits.idle_timeout,
+    };
+    drive(driven, graceful, state, connection, limits, patience).await
 }
 
 async fn serve_request(
@@ -194,14 +186,15 @@ async fn serve_request(
 
 /// Runs the connection until it ends by itself or there is a reason to end it.
 ///
-/// Cut: at once, with everything in flight. Age and drain: no new requests, running ones finish.
+/// Cut: at once, with everything in flight. Age and drain: no new requests, running ones finish,
+/// within the drain or another life time.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     driven: C,
     graceful: impl Fn(Pin<&mut C>),
     state: &State,
     connection: &Connection,
     limits: &Limits,
-    head: Option<Duration>,
+    patience: Patience,
 ) -> hyper::Result<()> {
     tokio::pin!(driven);
     let closing = async {
@@ -211,6 +204,8 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
         }
     };
     tokio::pin!(closing);
+    let too_old = sleep(limits.max_age.saturating_mul(2));
+    tokio::pin!(too_old);
     let mut asked_to_close = false;
     loop {
         tokio::select! {
@@ -219,12 +214,15 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
             () = state.deadline.cancelled() => {
                 connection.cut.now(CutReason::DrainDeadline);
             }
+            () = &mut too_old, if connection.cut.reason().is_none() => {
+                connection.cut.now(CutReason::MaxAge);
+            }
             () = &mut closing, if !asked_to_close => {
                 asked_to_close = true;
                 graceful(driven.as_mut());
             }
             ended = &mut driven => return ended,
-            () = connection.activity.worn_out(limits.idle_timeout, head) => {
+            () = connection.activity.worn_out(patience) => {
                 graceful(driven.as_mut());
                 let ended = timeout(GRACE, driven).await;
                 connection.cut.now(CutReason::Idle);
@@ -254,10 +252,14 @@ impl<F: Future + Send + 'static> Executor<F> for CutExecutor {
     }
 }
 
-fn write_refused(state: &State, refused: &Refused, address: SocketAddr, accepted: Instant) {
+/// Without room for its event a refused handshake is dropped like any other, and counted.
+async fn write_refused(state: &State, refused: &Refused, address: SocketAddr, accepted: Instant) {
+    let Ok(room) = state.log.room().await else {
+        return;
+    };
     let address = address.ip().to_canonical();
     let id = RequestId::random();
-    let mut record = Record::open(&state.log, RecordKind::Handshake, id, address, None);
+    let mut record = Record::open(room, RecordKind::Handshake, id, address, None);
     record.began(accepted);
     if let Some(host) = &refused.host {
         record.host(host);
@@ -270,15 +272,13 @@ fn write_refused(state: &State, refused: &Refused, address: SocketAddr, accepted
 }
 
 /// hyper answers what is no HTTP by itself; the event is ours all the same.
-fn write_malformed(state: &State, connection: &Connection, error: &hyper::Error) {
+async fn write_malformed(state: &State, connection: &Connection, error: &hyper::Error) {
+    let Ok(room) = state.log.room().await else {
+        return;
+    };
     let id = RequestId::random();
-    let mut record = Record::open(
-        &state.log,
-        RecordKind::Request,
-        id,
-        connection.address,
-        None,
-    );
+    let kind = RecordKind::Request;
+    let mut record = Record::open(room, kind, id, connection.address, None);
     if let Some(identity) = connection.peer.identity() {
         record.certificate(identity);
     }

@@ -1,10 +1,12 @@
 //! One JSON line per request, per refused handshake and per thing that happened to the gateway.
 //!
 //! A [`Record`] is held by value for as long as the request lives. Whichever way the request ends,
-//! the record is written exactly once: by [`Record::finish`], or by `Drop` as `aborted`.
+//! the record is written exactly once: by [`Record::finish`], or by `Drop` as `aborted`. A
+//! [`Notice`] is what happened to the gateway itself.
 
 mod json;
 mod log;
+mod notice;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,8 +19,9 @@ use postern_policy::{CertificateIdentity, Method, Permit};
 use serde::Serialize;
 
 pub(crate) use self::json::{rfc3339, truncated};
-pub(crate) use self::log::{EventLog, EventLogThread};
+pub(crate) use self::log::{EventLog, EventLogThread, Room};
 pub use self::log::{EventTarget, OpenEventsError};
+pub(crate) use self::notice::{Notice, RevocationNotice};
 use crate::registry::Cut;
 
 /// Names one request in the answer, in the event and at the upstream: 128 random bits.
@@ -64,11 +67,11 @@ enum RecordDecision {
 
 /// The one line about one request or one refused handshake.
 pub(crate) struct Record {
-    log: EventLog,
+    /// Taken by the one write.
+    room: Option<Room>,
     started: Instant,
     cut: Option<Arc<Cut>>,
     fields: Box<Fields>,
-    finished: bool,
 }
 
 /// The line's keys, in the order they are written.
@@ -112,7 +115,7 @@ struct Fields {
 impl Record {
     /// Opens the record; from here on every exit writes it.
     pub(crate) fn open(
-        log: &EventLog,
+        room: Room,
         kind: RecordKind,
         request_id: RequestId,
         address: IpAddr,
@@ -142,11 +145,10 @@ impl Record {
         };
         let started = Instant::now();
         Self {
-            log: log.clone(),
+            room: Some(room),
             started,
             cut,
             fields: Box::new(fields),
-            finished: false,
         }
     }
 
@@ -232,15 +234,16 @@ impl Record {
     }
 
     fn write(&mut self) {
-        self.finished = true;
         self.fields.duration_ms = self.started.elapsed().as_millis();
-        self.log.write(&*self.fields);
+        if let Some(room) = self.room.take() {
+            room.write(&*self.fields);
+        }
     }
 }
 
 impl Drop for Record {
     fn drop(&mut self) {
-        if self.finished {
+        if self.room.is_none() {
             return;
         }
         self.fields.decision = RecordDecision::Aborted;
@@ -253,90 +256,26 @@ impl Drop for Record {
     }
 }
 
-/// What happens to the gateway itself.
-#[derive(Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-pub(crate) enum Notice<'a> {
-    Started {
-        listen: String,
-        applications: usize,
-        generation: u64,
-    },
-    Reloaded {
-        generation: u64,
-        needs_restart: &'a [String],
-    },
-    ReloadRefused {
-        generation: u64,
-        reason: &'a str,
-    },
-    Revocation(RevocationNotice<'a>),
-    SourceAlarm {
-        source: &'a str,
-        reason: &'a str,
-    },
-    SourceRecovered {
-        source: &'a str,
-    },
-    Stopping {
-        in_flight: usize,
-        drain_s: u64,
-    },
-    Stopped {
-        cut: usize,
-    },
-}
-
-/// One revoked or held serial, and how fast it bit.
-#[derive(Serialize)]
-pub(crate) struct RevocationNotice<'a> {
-    pub(crate) reason: &'static str,
-    pub(crate) issuer: String,
-    pub(crate) serial: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) common_name: Option<&'a str>,
-    pub(crate) connections_cut: usize,
-    /// From the moment the gateway saw it to the moment the last connection was cut.
-    pub(crate) duration_ms: u128,
-}
-
-#[derive(Serialize)]
-struct TimedNotice<'a> {
-    time: String,
-    #[serde(flatten)]
-    notice: &'a Notice<'a>,
-}
-
-impl EventLog {
-    /// Writes the line of something that happened to the gateway.
-    pub(crate) fn notice(&self, notice: &Notice<'_>) {
-        self.write(&TimedNotice {
-            time: rfc3339(std::time::SystemTime::now()),
-            notice,
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::registry::CutReason;
 
-    fn written(use_it: impl FnOnce(&EventLog)) -> Vec<serde_json::Value> {
+    async fn written(use_it: impl AsyncFnOnce(&EventLog)) -> Vec<serde_json::Value> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let thread = EventLogThread::start(&EventTarget::File(path.clone())).unwrap();
-        use_it(thread.log());
-        thread.close();
+        use_it(thread.log()).await;
+        thread.close().await;
         let text = std::fs::read_to_string(path).unwrap();
         text.lines()
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
 
-    fn open(log: &EventLog, cut: Option<Arc<Cut>>) -> Record {
+    async fn open(log: &EventLog, cut: Option<Arc<Cut>>) -> Record {
         Record::open(
-            log,
+            log.room().await.ok().unwrap(),
             RecordKind::Request,
             RequestId::random(),
             [192, 0, 2, 1].into(),
@@ -344,15 +283,16 @@ mod tests {
         )
     }
 
-    #[test]
-    fn a_finished_record_is_written_once() {
-        let lines = written(|log| {
-            let mut record = open(log, None);
+    #[tokio::test]
+    async fn a_finished_record_is_written_once() {
+        let lines = written(async |log| {
+            let mut record = open(log, None).await;
             record.application("telemetry");
             record.refused("no_policy_matched", "nobody");
             record.answered(StatusCode::FORBIDDEN);
             record.finish();
-        });
+        })
+        .await;
         assert_eq!(lines.len(), 1);
         assert_eq!(lines[0]["event"], "request");
         assert_eq!(lines[0]["decision"], "deny");
@@ -362,33 +302,34 @@ mod tests {
         assert_eq!(lines[0]["request_id"].as_str().unwrap().len(), 32);
     }
 
-    #[test]
-    fn a_dropped_record_is_written_as_aborted_with_the_cause_of_the_cut() {
-        let lines = written(|log| {
-            drop(open(log, None));
+    #[tokio::test]
+    async fn a_dropped_record_is_written_as_aborted_with_the_cause_of_the_cut() {
+        let lines = written(async |log| {
+            drop(open(log, None).await);
             let cut = Arc::new(Cut::default());
-            let record = open(log, Some(Arc::clone(&cut)));
+            let record = open(log, Some(Arc::clone(&cut))).await;
             cut.now(CutReason::Revoked);
             drop(record);
-        });
+        })
+        .await;
         assert_eq!(lines[0]["decision"], "aborted");
         assert_eq!(lines[0]["reason"], "client_gone");
         assert_eq!(lines[1]["reason"], "revoked");
     }
 
-    #[test]
-    fn control_characters_and_long_values_are_tamed() {
+    #[tokio::test]
+    async fn control_characters_and_long_values_are_tamed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let thread = EventLogThread::start(&EventTarget::File(path.clone())).unwrap();
-        let mut record = open(thread.log(), None);
+        let mut record = open(thread.log(), None).await;
         let agent = format!(
             "a\r\n\u{1b}[31m\u{7f}\u{85}\u{202e}\u{2028}{}",
             "x".repeat(5000)
         );
         record.user_agent(agent.as_bytes());
         record.finish();
-        thread.close();
+        thread.close().await;
         let text = std::fs::read_to_string(path).unwrap();
         assert_eq!(text.matches('\n').count(), 1);
         assert!(

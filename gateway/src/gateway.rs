@@ -156,7 +156,7 @@ impl Gateway {
         keeper.stop().await;
         folder.remove_pid();
         drop(state);
-        events.close();
+        events.close().await;
         ended
     }
 }

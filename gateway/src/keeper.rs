@@ -10,8 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use postern_pki::{IssuerId, Rejection, VerifiedPath};
-use postern_policy::SerialNumber;
+use postern_pki::{Rejection, VerifiedPath};
 use rustls_pki_types::UnixTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -162,60 +161,43 @@ impl Keeper {
         } else {
             gate.with_view(view)
         }));
-        for change in &changes {
-            match change {
-                Change::Revoked {
-                    issuer,
-                    serial,
-                    common_name,
-                } => {
-                    self.cut(
-                        *issuer,
-                        *serial,
-                        common_name.as_deref(),
-                        CutReason::Revoked,
-                        observed,
-                    );
-                }
-                Change::Held {
-                    issuer,
-                    serial,
-                    common_name,
-                } => {
-                    self.cut(
-                        *issuer,
-                        *serial,
-                        common_name.as_deref(),
-                        CutReason::Held,
-                        observed,
-                    );
-                }
-                Change::IssuersChanged | Change::TokensChanged => {}
-            }
-        }
+        self.cut(&changes, observed);
         // A CRL or issuer names no certificate: whoever it concerns is found by looking.
         if issuers_changed {
             self.sweep();
         }
     }
 
-    fn cut(
-        &self,
-        issuer: IssuerId,
-        serial: SerialNumber,
-        common_name: Option<&str>,
-        reason: CutReason,
-        observed: Instant,
-    ) {
-        let connections_cut = self.state.registry.cut(issuer, serial, reason);
-        self.state.log.notice(&Notice::Revocation(RevocationNotice {
-            reason: reason.code(),
-            issuer: issuer.to_string(),
-            serial: serial.to_string(),
-            common_name,
-            connections_cut,
-            duration_ms: observed.elapsed().as_millis(),
-        }));
+    /// All cuts first, then their notices: a revocation does not wait for the line of another.
+    fn cut(&self, changes: &[Change], observed: Instant) {
+        let mut notices = Vec::new();
+        for change in changes {
+            let (reason, issuer, serial, common_name) = match change {
+                Change::Revoked {
+                    issuer,
+                    serial,
+                    common_name,
+                } => (CutReason::Revoked, issuer, serial, common_name),
+                Change::Held {
+                    issuer,
+                    serial,
+                    common_name,
+                } => (CutReason::Held, issuer, serial, common_name),
+                Change::IssuersChanged | Change::TokensChanged => continue,
+            };
+            let connections_cut = self.state.registry.cut(*issuer, *serial, reason);
+            notices.push(RevocationNotice {
+                reason: reason.code(),
+                issuer: issuer.to_string(),
+                serial: serial.to_string(),
+                common_name: common_name.as_deref(),
+                connections_cut,
+                duration_ms: observed.elapsed().as_millis(),
+            });
+        }
+        for notice in notices {
+            self.state.log.notice(&Notice::Revocation(notice));
+        }
     }
 
     /// Expiry, staleness and clock jumps: the wall clock is asked again each time.

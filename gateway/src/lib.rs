@@ -40,7 +40,7 @@ use rustls_pki_types::UnixTime;
 pub use crate::check::{ApplicationSummary, CheckError, CheckReport, SourceSummary, check};
 pub use crate::config::{GatewayConfig, LimitsConfig, WhenStaleConfig};
 pub use crate::event::{EventTarget, OpenEventsError};
-pub use crate::examine::examine;
+pub use crate::examine::{TokenStanding, examine, token_standing};
 pub use crate::gateway::{Gateway, GatewayHandle, Loader, RunError, StartError};
 pub use crate::keeper::LoadError;
 pub use crate::settings::Settings;
@@ -67,14 +67,13 @@ pub(crate) async fn answer(
     let request_id = RequestId::random();
     let is_head = request.method() == Method::HEAD;
     let in_flight = connection.activity.begin();
+    let Ok(room) = state.log.room().await else {
+        let response = own(&Refusal::EventLogStalled, request_id, is_head);
+        return response.map(|source| AnswerBody::new(source, None, in_flight));
+    };
     let cut = Some(std::sync::Arc::clone(&connection.cut));
-    let mut record = Record::open(
-        &state.log,
-        RecordKind::Request,
-        request_id,
-        connection.address,
-        cut,
-    );
+    let kind = RecordKind::Request;
+    let mut record = Record::open(room, kind, request_id, connection.address, cut);
     let response =
         match admit_and_forward(state, connection, request, request_id, &mut record).await {
             Ok(mut response) => {
@@ -86,13 +85,17 @@ pub(crate) async fn answer(
             }
             Err(refusal) => {
                 refusal.note(&mut record);
-                let response = refusal.response(request_id);
-                // hyper never takes a body that HEAD does not send: the record would wait for it.
-                response.map(|body| Source::Own(if is_head { Full::default() } else { body }))
+                own(&refusal, request_id, is_head)
             }
         };
     record.answered(response.status());
-    response.map(|source| AnswerBody::new(source, record, in_flight))
+    response.map(|source| AnswerBody::new(source, Some(record), in_flight))
+}
+
+/// hyper never takes a body that HEAD does not send: the record would wait for it.
+fn own(refusal: &Refusal, request_id: RequestId, is_head: bool) -> Response<Source> {
+    let response = refusal.response(request_id);
+    response.map(|body| Source::Own(if is_head { Full::default() } else { body }))
 }
 
 /// The request path, top to bottom. What is decided here holds for this request only.

@@ -20,6 +20,8 @@ pub(crate) enum CutReason {
     /// A reload took the trust away, or the revocation source went stale.
     NoLongerAccepted,
     Idle,
+    /// It was asked to end because of its age, and did not.
+    MaxAge,
     DrainDeadline,
 }
 
@@ -32,6 +34,7 @@ impl CutReason {
             Self::Expired => "expired",
             Self::NoLongerAccepted => "no_longer_accepted",
             Self::Idle => "idle",
+            Self::MaxAge => "max_age",
             Self::DrainDeadline => "drain_deadline",
         }
     }

@@ -21,6 +21,9 @@ use crate::target::TargetError;
 /// Why a request is not answered by its upstream.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Refusal {
+    /// What cannot be recorded is not served.
+    #[error("nobody takes the event lines")]
+    EventLogStalled,
     #[error(transparent)]
     Target(#[from] TargetError),
     /// The host belongs to another connection than this one.
@@ -46,6 +49,7 @@ impl Refusal {
     /// The status line. 401: could not authenticate; 403: authenticated and not allowed.
     fn status(&self) -> StatusCode {
         match self {
+            Self::EventLogStalled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target(TargetError::Connect) => StatusCode::METHOD_NOT_ALLOWED,
             Self::Target(TargetError::WebSocket) => StatusCode::NOT_IMPLEMENTED,
             Self::Target(
@@ -70,6 +74,7 @@ impl Refusal {
     /// The stable code in the event.
     fn code(&self) -> &'static str {
         match self {
+            Self::EventLogStalled => "event_log_stalled",
             Self::Target(error) => target_code(error),
             Self::Misdirected => "misdirected",
             Self::Route(RouteError::UnknownHost) => "unknown_host",
@@ -87,7 +92,8 @@ impl Refusal {
     fn public_code(&self) -> &'static str {
         match self {
             Self::Token(refusal) => refusal.public_code(),
-            Self::Target(_)
+            Self::EventLogStalled
+            | Self::Target(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)
@@ -108,7 +114,8 @@ impl Refusal {
                     record.denied_by(policy, rule);
                 }
             }
-            Self::Target(_)
+            Self::EventLogStalled
+            | Self::Target(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)

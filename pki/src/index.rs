@@ -49,7 +49,7 @@ enum Status {
 }
 
 /// Something that happened to one certificate, told outside a CRL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RevocationEvent {
     /// Revoked, for good. A `CertificateHold` as reason counts as [`RevocationEvent::Held`].
     Revoked(RevocationReason),

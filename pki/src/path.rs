@@ -133,8 +133,9 @@ impl PathVerifier {
         );
         let failed = built.err();
         match (outcome.into_inner(), failed) {
-            (Some(judged), _) => judged,
-            (None, Some(error)) => Err(Rejection::from_webpki(error, leaf.issuer())),
+            (Some(Ok(path)), None) => Ok(path),
+            (Some(Err(rejection)), _) => Err(rejection),
+            (Some(Ok(_)) | None, Some(error)) => Err(Rejection::from_webpki(error, leaf.issuer())),
             (None, None) => Err(Rejection::UnknownIssuer {
                 issuer: leaf.issuer(),
             }),

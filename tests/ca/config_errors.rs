@@ -158,10 +158,21 @@ fn allow_is_refused_and_the_right_word_is_named() {
 }
 
 #[test]
-fn a_bad_configuration_stops_the_ca_too_and_a_named_one_must_be_there() {
+fn a_bad_configuration_stops_issuing_and_never_a_revocation() {
     let postern = Postern::with_ca();
-    let missing = ["cert", "list", "--config", "nowhere.toml"];
+    let missing = [
+        "cert",
+        "issue",
+        "a",
+        "--out",
+        ".",
+        "--config",
+        "nowhere.toml",
+    ];
     postern.run(&missing).expect_code(3);
+    postern
+        .run(&["cert", "issue", "b", "--out", "."])
+        .expect_code(0);
     fs::write(
         postern.path("postern.toml"),
         "[ca.profile.device]\nlifetime = \"0d\"\n",
@@ -171,6 +182,7 @@ fn a_bad_configuration_stops_the_ca_too_and_a_named_one_must_be_there() {
     postern.run(&issue).expect_code(6);
     assert!(!postern.path("a.key").exists());
     postern.run(&["gateway", "check"]).expect_code(6);
+    postern.run(&["cert", "revoke", "b"]).expect_code(0);
 }
 
 #[test]

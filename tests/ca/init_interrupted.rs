@@ -18,7 +18,7 @@ fn an_interrupted_init_leaves_no_half_home_and_can_be_repeated() {
         ("openat", 60),
         ("pwrite64", 60),
         ("fsync", 30),
-        ("linkat", 12),
+        ("renameat2", 12),
         ("rename", 12),
     ] {
         let step = step.min(last / 4);

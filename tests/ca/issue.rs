@@ -157,7 +157,7 @@ fn key_and_certificate_appear_both_or_neither() {
     let postern = Postern::with_ca();
     for nth in ["1", "2"] {
         let issue = ["cert", "issue", "a", "--out", "out"];
-        let output = inject(&postern, "linkat:error=ENOSPC", nth, &issue).expect_code(1);
+        let output = inject(&postern, "renameat2:error=ENOSPC", nth, &issue).expect_code(1);
         assert!(output.stderr.contains("error:"), "{}", output.stderr);
         let left: Vec<_> = crate::support::tree(&postern.path("out"));
         assert_eq!(left, Vec::<std::path::PathBuf>::new(), "link {nth}");

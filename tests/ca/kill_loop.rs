@@ -19,7 +19,7 @@ const SYSCALLS: [(&str, usize); 9] = [
     ("fsync", 30),
     ("fdatasync", 10),
     ("rename", 20),
-    ("linkat", 10),
+    ("renameat2", 10),
     ("unlink", 20),
     ("ftruncate", 10),
 ];

@@ -191,7 +191,6 @@ async fn a_forged_line_changes_nothing_whoever_signed_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "product bug: a well-formed line by a stranger makes `cert revoke` exit with 9"]
 async fn a_forged_line_does_not_keep_the_ca_from_revoking() {
     if skip_without("openssl") {
         return;
@@ -209,7 +208,6 @@ async fn a_forged_line_does_not_keep_the_ca_from_revoking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "product bug: `cert revoke` appends the whole journal again, behind the bad line, and exits with 0"]
 async fn a_line_that_is_none_is_removed_by_the_next_revocation_and_the_gateway_follows_on() {
     let site = Site::new();
     site.client(DEVICE);

@@ -149,7 +149,6 @@ async fn a_bad_configuration_is_refused_and_the_old_one_stays() {
 }
 
 #[test]
-#[ignore = "product bug: `gateway reload` checks the file itself, exits with 6 and asks nobody"]
 fn gateway_reload_exits_with_1_where_the_configuration_is_refused() {
     let site = Site::new();
     let gateway = TestGateway::run(&site);

@@ -13,7 +13,5 @@ pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
 pub use postern::{Output, Postern, skip_without};
-pub use site::{
-    BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,
-};
+pub use site::{BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config};
 pub use upstream::{Received, Upstream};

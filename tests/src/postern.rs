@@ -1,5 +1,6 @@
 //! Runs the binary that a user would run.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -146,7 +147,10 @@ impl Output {
 }
 
 /// Says so and gives true where `program` is not on this machine.
-#[allow(clippy::print_stderr, reason = "the skip is for the person who reads the test's output")]
+#[allow(
+    clippy::print_stderr,
+    reason = "the skip is for the person who reads the test's output"
+)]
 pub fn skip_without(program: &str) -> bool {
     let missing = !Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
@@ -154,7 +158,14 @@ pub fn skip_without(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if missing {
-        eprintln!("SKIPPED: {program} is not on this machine");
+        let notice = format!("SKIPPED: {program} is not on this machine\n");
+        eprint!("{notice}");
+        // A test's own output is shown only where it fails; `tests/run` shows this file.
+        if let Some(path) = std::env::var_os("POSTERN_TESTS_SKIPS") {
+            let file = std::fs::OpenOptions::new().append(true).open(path);
+            let written = file.and_then(|mut file| file.write_all(notice.as_bytes()));
+            written.expect("the list of skips can be written");
+        }
     }
     missing
 }

@@ -3,6 +3,7 @@
 mod record;
 mod revoked;
 
+use postern_pki::journal::Hash;
 use postern_policy::{CommonName, Fingerprint, SerialNumber};
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
@@ -116,11 +117,21 @@ impl Store {
         record: &CertificateRecord,
     ) -> Result<Option<Vec<u8>>, StoreError> {
         let sql = "SELECT der FROM certificate_ders WHERE certificate_id = ?1";
-        self.read(|connection| {
+        let row = record.id;
+        let der: Option<Vec<u8>> = self.read(|connection| {
             Ok(connection
-                .query_row(sql, [record.id], |row| row.get(0))
+                .query_row(sql, [row], |row| row.get(0))
                 .optional()?)
-        })
+        })?;
+        // The DER has no digest of its own: its SHA-256 stands in the certificate's row.
+        let sha256 = der.as_deref().map(Hash::of).map(|hash| *hash.as_bytes());
+        if sha256 != record.fingerprint.map(|print| *print.as_bytes()) {
+            return Err(StoreError::AlteredRow {
+                table: "certificate_ders",
+                row,
+            });
+        }
+        Ok(der)
     }
 }
 

@@ -7,7 +7,7 @@ use super::digest::RowDigest;
 use super::{Store, StoreError};
 
 /// What an issuer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IssuerRole {
     /// Signs the intermediates; its key is offline.
     Root,
@@ -113,33 +113,27 @@ impl Store {
     /// # Errors
     /// When a row cannot be read or was altered.
     pub fn publishers(&self) -> Result<Vec<Certificate>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection
-                .prepare("SELECT id, fingerprint, der, digest FROM publishers ORDER BY id")?;
-            let rows = statement.query_map([], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, Vec<u8>>(1)?,
-                    row.get::<_, Vec<u8>>(2)?,
-                    row.get::<_, Vec<u8>>(3)?,
-                ))
-            })?;
-            rows.map(|row| {
-                let (row, fingerprint, der, digest) = row?;
-                if digest != publisher_digest(&fingerprint, &der) {
-                    return Err(StoreError::AlteredRow {
-                        table: "publishers",
-                        row,
-                    });
-                }
-                Certificate::from_der(&der).map_err(|_| StoreError::AlteredRow {
-                    table: "publishers",
-                    row,
-                })
-            })
-            .collect()
-        })
+        self.read(publishers)
     }
+}
+
+pub(crate) fn publishers(connection: &Connection) -> Result<Vec<Certificate>, StoreError> {
+    let sql = "SELECT id, fingerprint, der, digest FROM publishers ORDER BY id";
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    let mut publishers = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (fingerprint, der): (Vec<u8>, Vec<u8>) = (row.get(1)?, row.get(2)?);
+        let altered = StoreError::AlteredRow {
+            table: "publishers",
+            row: row.get(0)?,
+        };
+        if row.get::<_, Vec<u8>>(3)? != publisher_digest(&fingerprint, &der) {
+            return Err(altered);
+        }
+        publishers.push(Certificate::from_der(&der).map_err(|_| altered)?);
+    }
+    Ok(publishers)
 }
 
 pub(crate) fn all(connection: &Connection) -> Result<Vec<IssuerRecord>, StoreError> {

@@ -1,10 +1,10 @@
 //! The journal's rows: same transaction as what they tell of.
 
 use postern_pki::journal::{Hash, Head};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension, Params, params};
 
+use super::StoreError;
 use super::digest::RowDigest;
-use super::{Store, StoreError};
 
 /// One line of the journal as it is to stand in a segment.
 #[derive(Debug, Clone)]
@@ -17,29 +17,61 @@ pub struct JournalRow {
     pub line: String,
 }
 
-impl Store {
-    /// The rows after entry `after`, in order, at most `limit`.
-    ///
-    /// # Errors
-    /// When a row cannot be read or was altered.
-    pub fn journal_after(&self, after: u64, limit: u32) -> Result<Vec<JournalRow>, StoreError> {
-        self.read(|connection| {
-            let mut statement = connection.prepare_cached(
-                "SELECT seq, segment, hash, line, digest FROM journal WHERE seq > ?1 ORDER BY seq LIMIT ?2",
-            )?;
-            let mut rows = statement.query(params![integer(after)?, limit])?;
-            let mut journal = Vec::new();
-            while let Some(row) = rows.next()? {
-                let (seq, segment, hash, line): (i64, i64, Vec<u8>, String) =
-                    (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-                if row.get::<_, Vec<u8>>(4)? != digest(seq, segment, &hash, &line) {
-                    return Err(StoreError::AlteredRow { table: "journal", row: seq });
-                }
-                journal.push(JournalRow { seq: natural(seq)?, segment: natural(segment)?, line });
-            }
-            Ok(journal)
-        })
+/// The rows after entry `after`, in order, at most `limit`.
+pub(crate) fn after(
+    connection: &Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<JournalRow>, StoreError> {
+    rows(
+        connection,
+        "seq > ?1 ORDER BY seq LIMIT ?2",
+        params![integer(after)?, limit],
+    )
+}
+
+/// The row of one entry.
+pub(crate) fn row(connection: &Connection, seq: u64) -> Result<Option<JournalRow>, StoreError> {
+    // A number out of range is an entry that we do not have.
+    let Ok(seq) = integer(seq) else {
+        return Ok(None);
+    };
+    Ok(rows(connection, "seq = ?1", params![seq])?.pop())
+}
+
+/// The rows of one segment.
+pub(crate) fn segment(connection: &Connection, first: u64) -> Result<Vec<JournalRow>, StoreError> {
+    let Ok(first) = integer(first) else {
+        return Ok(Vec::new());
+    };
+    rows(connection, "segment = ?1 ORDER BY seq", params![first])
+}
+
+fn rows(
+    connection: &Connection,
+    filter: &str,
+    values: impl Params,
+) -> Result<Vec<JournalRow>, StoreError> {
+    let sql = format!("SELECT seq, segment, hash, line, digest FROM journal WHERE {filter}");
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query(values)?;
+    let mut journal = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (seq, segment, hash, line): (i64, i64, Vec<u8>, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        if row.get::<_, Vec<u8>>(4)? != digest(seq, segment, &hash, &line) {
+            return Err(StoreError::AlteredRow {
+                table: "journal",
+                row: seq,
+            });
+        }
+        journal.push(JournalRow {
+            seq: natural(seq)?,
+            segment: natural(segment)?,
+            line,
+        });
     }
+    Ok(journal)
 }
 
 /// Where the chain ends, and the first entry of its segment.

@@ -133,7 +133,8 @@ fn endings(
     Ok(endings)
 }
 
-/// Of each name only the certificate that ends last: one that was renewed is not due.
+/// Of each name only the certificate that ends last: one that was renewed is not due. One that has
+/// ended is listed for as long again as it would have been due before.
 fn certificates(
     authority: &CertificateAuthority,
     now: u64,
@@ -142,7 +143,12 @@ fn certificates(
     let mut endings: Vec<Ending> = Vec::new();
     let mut places = std::collections::HashMap::new();
     for record in authority.store().certificates(&Selection::default())? {
-        if record.state_at(now) != CertificateState::Valid {
+        let has_news = match record.state_at(now) {
+            CertificateState::Valid => true,
+            CertificateState::Expired => before(now) < record.not_after,
+            CertificateState::Pending | CertificateState::Held | CertificateState::Revoked => false,
+        };
+        if !has_news {
             continue;
         }
         let kind = if record.profile == "publisher" {
@@ -151,7 +157,7 @@ fn certificates(
             "certificate"
         };
         let place = *places
-            .entry((kind, record.common_name.clone()))
+            .entry((kind, record.issuer, record.common_name.clone()))
             .or_insert(endings.len());
         let ending = Ending {
             kind,

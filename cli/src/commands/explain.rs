@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use postern_gateway::{TokenStanding, token_standing};
 use postern_pki::certificate_ders_from_pem;
 use postern_policy::{
-    Application, CertificateIdentity, CommonName, Credentials, Fingerprint, HostName, SerialNumber,
-    TokenName, Verdict,
+    Application, CertificateIdentity, CommonName, Credentials, Denial, Fingerprint, HostName,
+    RouteError, SerialNumber, TokenName, Verdict,
 };
 use serde_json::{Value, json};
 
@@ -50,7 +51,7 @@ pub(crate) struct ExplainArgs {
     /// The name of a service token; may stand beside a certificate
     #[arg(long, value_name = "NAME")]
     token: Option<String>,
-    /// The client's address
+    /// The client's address; without it, rules about addresses do not match
     #[arg(long, value_name = "ADDRESS")]
     address: Option<IpAddr>,
 }
@@ -129,11 +130,12 @@ fn explain(context: &Context, args: &ExplainArgs) -> Result<Explanation, Command
     let application = match config.applications.route(&host, &args.path) {
         Ok(application) => std::sync::Arc::clone(application),
         Err(error) => {
-            return Ok(Explanation::refused(
-                None,
-                "no_application",
-                error.to_string(),
-            ));
+            let code = match error {
+                RouteError::UnknownHost => "unknown_host",
+                RouteError::NoApplication => "no_application",
+                RouteError::AmbiguousPath => "ambiguous_path",
+            };
+            return Ok(Explanation::refused(None, code, error.to_string()));
         }
     };
     let token = args
@@ -153,6 +155,13 @@ fn explain(context: &Context, args: &ExplainArgs) -> Result<Explanation, Command
         (None, Some(name)) => Some(any_certificate(name)?),
         (None, None) => None,
     };
+    // A token is looked at only where a policy of the application names one.
+    let token = token.filter(|_| application.names_a_token());
+    if let Some(name) = &token
+        && let Some((code, detail)) = token_refusal(context, name)?
+    {
+        return Ok(Explanation::refused(Some(&application), code, detail));
+    }
     Ok(decide(
         &application,
         certificate.as_ref(),
@@ -167,9 +176,8 @@ fn decide(
     token: Option<&TokenName>,
     address: Option<IpAddr>,
 ) -> Explanation {
-    // A token is looked at only where a policy of the application names one.
-    let token = token.filter(|_| application.names_a_token());
-    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    // Without an address no rule about addresses matches.
+    let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let name = Some(application.name().to_string());
     match application.decide(&Credentials {
         certificate,
@@ -184,14 +192,23 @@ fn decide(
             rule: Some(permit.rule()),
             detail: format!("method {}", permit.method().as_str()),
         },
-        Verdict::Denial(denial) => Explanation {
-            admitted: false,
-            application: name,
-            reason: denial.reason().to_owned(),
-            policy: denial.policy().map(str::to_owned),
-            rule: denial.rule().map(str::to_owned),
-            detail: denial.to_string(),
-        },
+        Verdict::Denial(denial) => {
+            let nothing = certificate.is_none() && token.is_none();
+            let no_credentials = nothing && denial == Denial::NoPolicyMatched;
+            let reason = if no_credentials {
+                "no_credentials"
+            } else {
+                denial.reason()
+            };
+            Explanation {
+                admitted: false,
+                application: name,
+                reason: reason.to_owned(),
+                policy: denial.policy().map(str::to_owned),
+                rule: denial.rule().map(str::to_owned),
+                detail: denial.to_string(),
+            }
+        }
     }
 }
 
@@ -209,6 +226,25 @@ fn examine(
     Ok(verified
         .map(|identity| (*identity).clone())
         .map_err(|rejection| (rejection.code().to_owned(), rejection.to_string())))
+}
+
+/// Why the gateway would refuse the token of that name, if it would.
+fn token_refusal(
+    context: &Context,
+    name: &TokenName,
+) -> Result<Option<(&'static str, String)>, CommandError> {
+    let settings = super::gateway::settings(&context.config_path())?;
+    let standing = token_standing(&settings, name)
+        .map_err(|error| CommandError::new(Kind::Integrity, error))?;
+    Ok(match standing {
+        TokenStanding::Good => None,
+        TokenStanding::Unknown => Some((
+            "token_unknown",
+            format!("no followed CA has a token {name}"),
+        )),
+        TokenStanding::Disabled => Some(("token_disabled", format!("token {name} is disabled"))),
+        TokenStanding::Expired => Some(("token_expired", format!("token {name} has expired"))),
+    })
 }
 
 /// A valid certificate of which only the name is known.

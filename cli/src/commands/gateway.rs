@@ -12,7 +12,7 @@ use postern_gateway::{
 use serde_json::json;
 
 use super::{DONE, Outcome};
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::{print_object, tell};
@@ -145,8 +145,9 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
 }
 
 fn reload(context: &Context) -> Outcome {
-    let settings = settings(&context.config_path())?;
-    let outcome = request_reload(settings.state(), RELOAD_WAIT).map_err(|error| {
+    // The file as a whole is the gateway's to judge: it may be bad, and that is an answer.
+    let state = config::state_folder(&context.config_path())?;
+    let outcome = request_reload(&state, RELOAD_WAIT).map_err(|error| {
         let idle = matches!(error, ReloadRequestError::NotRunning { .. });
         let kind = if idle { Kind::NotFound } else { Kind::Failure };
         CommandError::new(kind, error)

@@ -74,7 +74,8 @@ fn invitation(playground: &Playground, port: u16) -> String {
         |_| String::from("postern"),
         |path| path.display().to_string(),
     );
-    let at = |name: &str| playground.path(name).display().to_string();
+    let postern = quoted(&postern);
+    let at = |name: &str| quoted(&playground.path(name).display().to_string());
     let (root, headers) = (at("root/root.crt"), at("dev-token.headers"));
     let (certificate, key, home) = (at("dev-client.crt"), at("dev-client.key"), at("home"));
     let (config, events) = (at("postern.toml"), at("events.jsonl"));
@@ -92,8 +93,18 @@ fn invitation(playground: &Playground, port: u16) -> String {
          # why was a request answered as it was? each answer has an x-request-id\n\
          {postern} --config {config} explain REQUEST_ID\n\n\
          Events go to {events}. Ctrl-C stops it; `rm -r {}` removes all of it.\n",
-        playground.dir().display(),
+        quoted(&playground.dir().display().to_string()),
     )
+}
+
+/// As a shell takes it back.
+fn quoted(text: &str) -> String {
+    let is_plain =
+        |character: char| character.is_ascii_alphanumeric() || "/._-+".contains(character);
+    if text.chars().all(is_plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn failure(error: impl std::fmt::Display) -> CommandError {

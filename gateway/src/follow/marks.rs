@@ -5,7 +5,6 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest::{SHA256, digest};
 use postern_pki::IssuerId;
 use postern_pki::journal::Head;
 use serde::{Deserialize, Serialize};
@@ -42,14 +41,7 @@ pub(super) struct MarksFile {
 impl MarksFile {
     /// The marks of the source called `name`; none on the first start.
     pub(super) fn open(state: &Path, name: &str, marking: Marking) -> Result<Self, FollowError> {
-        let id = digest(&SHA256, name.as_bytes());
-        let id: String = id
-            .as_ref()
-            .iter()
-            .take(8)
-            .map(|octet| format!("{octet:02x}"))
-            .collect();
-        let path = state.join(format!("source-{id}.json"));
+        let path = state.join(format!("source-{name}.json"));
         let failed = |why: String| FollowError::State {
             path: path.clone(),
             why,

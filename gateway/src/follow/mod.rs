@@ -152,21 +152,14 @@ impl Follow {
         marking: Marking,
         now: UnixTime,
     ) -> Result<Self, FollowError> {
-        let marks = |name: &str| MarksFile::open(&settings.state, name, marking);
         let sources = settings
             .directories
             .iter()
-            .map(|directory| {
-                Source::open(
-                    directory,
-                    marks(&directory.display().to_string())?,
-                    anchors,
-                    now,
-                )
-            })
+            .map(|directory| Source::open(directory, &settings.state, marking, anchors, now))
             .collect::<Result<Vec<_>, _>>()?;
         let issuers = issuers(&sources, anchors);
-        let crl_files = CrlFiles::load(&settings.crls, marks("crl files")?, &issuers)?;
+        let marks = MarksFile::open(&settings.state, "crl-files", marking)?;
+        let crl_files = CrlFiles::load(&settings.crls, marks, &issuers)?;
         let (view, duplicates) = view(&sources, &crl_files);
         if let Some(name) = duplicates.into_iter().next() {
             return Err(FollowError::DuplicateToken(name));

@@ -1,6 +1,6 @@
 //! One followed CA: its published directory.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use postern_pki::{
 use postern_policy::{SerialNumber, TokenName};
 use rustls_pki_types::UnixTime;
 
-use super::marks::{Marks, MarksFile};
+use super::marks::{Marking, Marks, MarksFile};
 use super::{Change, FollowError, SourceStatus};
 
 pub(super) struct Source {
@@ -25,6 +25,8 @@ pub(super) struct Source {
     published: Published,
     marks: MarksFile,
     alarm: Option<String>,
+    /// The second of the last attempt that failed.
+    failed_at: Option<u64>,
 }
 
 /// What the directory says, all of it checked.
@@ -39,71 +41,82 @@ struct Published {
 }
 
 impl Source {
+    /// Reads it all, and refuses what is older than what `state` knows of this CA, wherever its
+    /// directory is now.
     pub(super) fn open(
         directory: &Path,
-        mut marks: MarksFile,
+        state: &Path,
+        marking: Marking,
         anchors: &TrustAnchors,
         now: UnixTime,
     ) -> Result<Self, FollowError> {
-        let published = Published::read(directory, anchors, marks.kept(), now)?;
+        let authority = read_authority(directory, anchors, now)?;
+        let mut marks = MarksFile::open(state, &authority.id().to_string(), marking)?;
+        let mut published = Published::read(directory, authority, marks.kept())?;
+        published.crls = published.read_crls(directory, marks.kept())?;
         marks.keep(&published.marks())?;
-        let (directory, anchors) = (directory.to_path_buf(), anchors.clone());
         Ok(Self {
-            directory,
-            anchors,
+            directory: directory.to_path_buf(),
+            anchors: anchors.clone(),
             published,
             marks,
             alarm: None,
+            failed_at: None,
         })
     }
 
-    /// What is new. What goes wrong becomes an alarm, and what was known stays.
+    /// What is new. What goes wrong becomes an alarm, what was known stays, and it is tried again
+    /// every second until it goes right.
     pub(super) fn poll(&mut self, now: UnixTime) -> Vec<Change> {
         // What the last poll put in force is kept now: the fsync does not delay the cut.
         if let Err(error) = self.marks.keep(&self.published.marks()) {
             self.alarm = Some(error.to_string());
         }
-        if !self.published.reader.has_news() && !self.published.misses_a_crl() {
+        let is_retry = self
+            .failed_at
+            .is_some_and(|failed_at| failed_at != now.as_secs());
+        let has_news = self.failed_at.is_none() && self.published.reader.has_news();
+        if !is_retry && !has_news {
             return Vec::new();
         }
-        let mut changes = match self.published.read_on().or_else(|_| self.reopen(now)) {
-            Ok(changes) => changes,
-            Err(error) => {
-                self.alarm = Some(error.to_string());
-                return Vec::new();
-            }
-        };
-        self.alarm = None;
-        if self.published.misses_a_crl() {
-            match self.published.read_crls(&self.directory, self.marks.kept()) {
-                Ok(crls) => {
-                    self.published.crls = crls;
-                    changes.push(Change::IssuersChanged);
-                }
-                Err(error) => self.alarm = Some(error.to_string()),
-            }
-        }
+        let mut changes = Vec::new();
+        let outcome = self.read(&mut changes, now);
+        self.alarm = outcome.as_ref().err().map(ToString::to_string);
+        self.failed_at = outcome.is_err().then_some(now.as_secs());
         changes
     }
 
-    /// Reads all of it again: a segment was replaced, or its signer is new to us.
+    /// What takes away is in `changes` even where the CRLs beside it cannot be read.
+    fn read(&mut self, changes: &mut Vec<Change>, now: UnixTime) -> Result<(), FollowError> {
+        match self.published.read_on() {
+            Ok(news) => changes.extend(news),
+            Err(_) => changes.extend(self.reopen(now)?),
+        }
+        if self.published.misses_a_crl() {
+            self.published.crls = self
+                .published
+                .read_crls(&self.directory, self.marks.kept())?;
+            changes.push(Change::IssuersChanged);
+        }
+        Ok(())
+    }
+
+    /// Reads all of it again: a segment was replaced, or its signer is new to us. The CRLs stay
+    /// until newer ones are there.
     fn reopen(&mut self, now: UnixTime) -> Result<Vec<Change>, FollowError> {
         let known = self.published.marks();
-        let published = Published::read(&self.directory, &self.anchors, &known, now)?;
+        let authority = read_authority(&self.directory, &self.anchors, now)?;
+        let mut published = Published::read(&self.directory, authority, &known)?;
+        published.crls = std::mem::take(&mut self.published.crls);
+        let before: HashSet<_> = self.published.events.iter().copied().collect();
         let mut changes = vec![Change::IssuersChanged, Change::TokensChanged];
         changes.extend(
             published
                 .events
                 .iter()
                 .filter_map(|(issuer, serial, event)| {
-                    let news = !self.published.events.contains(&(*issuer, *serial, *event));
-                    (news && !matches!(event, RevocationEvent::Released)).then_some(
-                        Change::Revoked {
-                            issuer: *issuer,
-                            serial: *serial,
-                            common_name: None,
-                        },
-                    )
+                    let is_new = !before.contains(&(*issuer, *serial, *event));
+                    is_new.then(|| told(*issuer, *serial, *event)).flatten()
                 }),
         );
         self.published = published;
@@ -126,19 +139,13 @@ impl Source {
 
     pub(super) fn status(&self, now: UnixTime) -> SourceStatus {
         let newest = self.published.crls.iter().map(Crl::this_update).max();
-        let half_life = self.published.crls.iter().find(|crl| {
-            let half = crl.next_update().saturating_sub(crl.this_update()) / 2;
-            now.as_secs() > crl.this_update() + half
-        });
-        let ageing = half_life.map(|crl| {
-            format!(
-                "CRL {} of issuer {} is past half of its life and ends at {} (Unix seconds): run \
-                 `postern ca crl publish`",
-                crl.number(),
-                crl.issuer(),
-                crl.next_update()
-            )
-        });
+        let ageing: Vec<_> = self
+            .published
+            .crls
+            .iter()
+            .filter_map(|crl| ageing(crl, now))
+            .collect();
+        let ageing = (!ageing.is_empty()).then(|| ageing.join("; "));
         SourceStatus {
             name: self.directory.display().to_string(),
             age: newest.map(|at| Duration::from_secs(now.as_secs().saturating_sub(at))),
@@ -148,21 +155,12 @@ impl Source {
 }
 
 impl Published {
+    /// The journal; the CRLs are read beside it.
     fn read(
         directory: &Path,
-        anchors: &TrustAnchors,
+        authority: SourceAuthority,
         known: &Marks,
-        now: UnixTime,
     ) -> Result<Self, FollowError> {
-        let issuers = read_certificates(&directory.join(ISSUERS_FILE))?;
-        let publishers = read_certificates(&directory.join(PUBLISHERS_FILE))?;
-        let authority =
-            SourceAuthority::new(&issuers, &publishers, anchors, now).map_err(|why| {
-                FollowError::Authority {
-                    path: directory.to_path_buf(),
-                    why,
-                }
-            })?;
         let journal = directory.join(JOURNAL_DIR);
         let (reader, entries) = JournalReader::open(&journal, &authority, known.head)?;
         let mut published = Self {
@@ -176,7 +174,6 @@ impl Published {
         for entry in &entries {
             published.apply(entry);
         }
-        published.crls = published.read_crls(directory, known)?;
         Ok(published)
     }
 
@@ -324,6 +321,40 @@ impl Published {
     }
 }
 
+/// Who may speak in this directory.
+fn read_authority(
+    directory: &Path,
+    anchors: &TrustAnchors,
+    now: UnixTime,
+) -> Result<SourceAuthority, FollowError> {
+    let issuers = read_certificates(&directory.join(ISSUERS_FILE))?;
+    let publishers = read_certificates(&directory.join(PUBLISHERS_FILE))?;
+    SourceAuthority::new(&issuers, &publishers, anchors, now).map_err(|why| {
+        FollowError::Authority {
+            path: directory.to_path_buf(),
+            why,
+        }
+    })
+}
+
+/// What the keeper is told of an event that is found when everything is read again.
+fn told(issuer: IssuerId, serial: SerialNumber, event: RevocationEvent) -> Option<Change> {
+    let common_name = None;
+    match event {
+        RevocationEvent::Revoked(_) => Some(Change::Revoked {
+            issuer,
+            serial,
+            common_name,
+        }),
+        RevocationEvent::Held => Some(Change::Held {
+            issuer,
+            serial,
+            common_name,
+        }),
+        RevocationEvent::Released => None,
+    }
+}
+
 fn by_name(tokens: &[TokenEntry]) -> BTreeMap<TokenName, TokenEntry> {
     tokens
         .iter()
@@ -380,3 +411,23 @@ fn read(path: &Path) -> Result<Vec<u8>, FollowError> {
         why: why.to_string(),
     })
 }
+
+/// A CRL past half of its life, or within its last month: the root's lives a year.
+fn ageing(crl: &Crl, now: UnixTime) -> Option<String> {
+    let half = crl.next_update().saturating_sub(crl.this_update()) / 2;
+    let (warn_before, remedy) = if half > MONTH {
+        (MONTH, "run `postern ca crl publish --root-dir DIR`")
+    } else {
+        (half, "run `postern ca crl publish`")
+    };
+    (now.as_secs() + warn_before > crl.next_update()).then(|| {
+        let left = crl.next_update().saturating_sub(now.as_secs()) / 3600;
+        format!(
+            "CRL {} of issuer {} ends in {left} h: {remedy}",
+            crl.number(),
+            crl.issuer()
+        )
+    })
+}
+
+const MONTH: u64 = 30 * 86_400;

@@ -38,7 +38,7 @@ impl TokenTable {
             };
             let name_is_new = self.names.insert(token.name.clone());
             let before = self.by_client_id.insert(token.client_id.clone(), entry);
-            if !name_is_new {
+            if !name_is_new || before.is_some() {
                 self.duplicates.push(token.name.clone());
             }
             self.duplicates.extend(before.map(|before| before.name));
@@ -51,6 +51,11 @@ impl TokenTable {
         self.by_client_id
             .retain(|_, token| !duplicates.contains(&token.name));
         duplicates
+    }
+
+    /// The token of this name.
+    pub(crate) fn named(&self, name: &TokenName) -> Option<&TokenEntry> {
+        self.by_client_id.values().find(|token| token.name == *name)
     }
 
     /// The token of this client id.

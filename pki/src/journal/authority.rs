@@ -115,7 +115,7 @@ impl SourceAuthority {
                 Err(error) => reason = error,
             }
         }
-        let Some((_, anchor)) = verified.last().cloned() else {
+        let Some((newest, anchor)) = verified.last().cloned() else {
             return Err(AuthorityError::NoAnchor { reason });
         };
         let issuers: Vec<_> = issuers
@@ -133,7 +133,12 @@ impl SourceAuthority {
             .chain(publishers)
             .map(|(certificate, role)| (certificate.fingerprint(), Signer { certificate, role }))
             .collect();
+        let id = issuers
+            .iter()
+            .find(|issuer| newest.issuer_der() == issuer.subject_der())
+            .map_or_else(|| IssuerId::of(&anchor), IssuerId::of);
         Ok(Self {
+            id,
             anchor,
             issuers,
             signers,
@@ -239,7 +244,9 @@ fn publisher_anchor(
         .collect();
     let intermediates: Vec<CertificateDer<'_>> =
         issuers.iter().map(|issuer| issuer.der().clone()).collect();
-    let within = now.as_secs().clamp(publisher.not_before(), publisher.not_after());
+    let within = now
+        .as_secs()
+        .clamp(publisher.not_before(), publisher.not_after());
     let at = UnixTime::since_unix_epoch(Duration::from_secs(within));
     if !is_publisher(publisher) {
         return Err(format!(

@@ -124,7 +124,10 @@ impl JournalReader {
     ) -> Result<(Self, Vec<Entry>), JournalError> {
         let segments = segments(dir)?;
         let wanted = known.map_or(u64::MAX, |known| known.seq);
-        let first = segments.iter().rposition(|(seq, _)| *seq <= wanted).unwrap_or(0);
+        let first = segments
+            .iter()
+            .rposition(|(seq, _)| *seq <= wanted)
+            .unwrap_or(0);
         let (mut reader, mut entries) = Self::from_segment(dir, &segments[first], authority)?;
         if entries.is_empty() && first > 0 {
             // The newest one has no complete line yet: it is still being written.
@@ -148,7 +151,10 @@ impl JournalReader {
             segment: segment.clone(),
             identity: (0, 0),
             offset: 0,
-            head: Head { seq: seq.saturating_sub(1), hash: Hash::ZERO },
+            head: Head {
+                seq: seq.saturating_sub(1),
+                hash: Hash::ZERO,
+            },
             sealed: None,
             retired: HashSet::new(),
         };
@@ -240,7 +246,10 @@ impl JournalReader {
             })?;
         if self.retired.contains(&line.signer) {
             let source = AuthorityError::RevokedSigner(line.signer);
-            return Err(JournalError::Authority { path: path(), source });
+            return Err(JournalError::Authority {
+                path: path(),
+                source,
+            });
         }
         // The first entry we ever read has a predecessor we do not know.
         let continues = self.head.hash == Hash::ZERO || entry.previous == self.head.hash;
@@ -268,7 +277,8 @@ impl JournalReader {
             | Event::TokenRemoved(_) => None,
         };
         if let Event::Revoked(event) = &entry.event {
-            self.retired.extend(authority.publisher(event.issuer, &event.serial));
+            self.retired
+                .extend(authority.publisher(event.issuer, &event.serial));
         }
         self.head = entry.head();
         Ok(entry)

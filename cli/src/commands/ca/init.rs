@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use postern_ca::{Actor, Ceremony, Inaugurated, Passphrase};
+use postern_ca::files::FileError;
+use postern_ca::{Actor, CaError, Ceremony, Inaugurated, Passphrase, is_subject_text};
 use serde_json::json;
 
 use crate::commands::{DONE, Outcome};
@@ -101,9 +102,9 @@ pub(crate) fn inaugurate(
     protection: &Protection,
 ) -> Result<Inaugurated, CommandError> {
     let characters = name.chars().count();
-    if !(1..=MAX_NAME).contains(&characters) || name.chars().any(char::is_control) {
+    if !is_subject_text(name, MAX_NAME) {
         return Err(CommandError::usage(format!(
-            "--name has {characters} characters; it takes 1 to {MAX_NAME} printable ones"
+            "--name has {characters} characters; it takes 1 to {MAX_NAME} printable ones, and none of , / + = \\ \" < > ;"
         )));
     }
     let (root_passphrase, passphrase) = match protection {
@@ -119,7 +120,15 @@ pub(crate) fn inaugurate(
         actor: &Actor::current(),
         now: time::now(),
     };
-    Ok(ceremony.perform()?)
+    ceremony.perform().map_err(|error| {
+        let left_over = matches!(&error, CaError::File(FileError::Exists(path)) if path.starts_with(root_dir))
+            && !home.exists();
+        let error = CommandError::from(error);
+        if left_over {
+            return error.hint("no home was made with it: if an interrupted `ca init` left it, remove it and run again");
+        }
+        error
+    })
 }
 
 fn protection(args: &InitArgs) -> Result<Protection, CommandError> {

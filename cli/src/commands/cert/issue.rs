@@ -12,7 +12,7 @@ use postern_ca::{
 use rcgen::PublicKeyData as _;
 
 use super::show;
-use crate::commands::{DONE, Outcome};
+use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::tell;
@@ -38,7 +38,7 @@ pub(crate) struct IssueArgs {
     #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
     profile: String,
     /// Who answers for it
-    #[arg(long, value_name = "OWNER")]
+    #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     /// A DNS name or address of a server; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -60,7 +60,7 @@ pub(crate) struct NewCertificate<'a> {
 }
 
 pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome {
-    let authority = context.authority()?;
+    let authority = context.issuing_authority()?;
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;

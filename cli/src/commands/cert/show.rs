@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::output::{Format, Listing, Row, print, print_object};
 use crate::selection::Which;
 use crate::time;
@@ -175,9 +175,11 @@ fn pem(
     authority: &CertificateAuthority,
     record: &CertificateRecord,
 ) -> Result<String, CommandError> {
-    let der = authority.store().certificate_der(record)?;
-    let certificate = der.and_then(|der| postern_pki::Certificate::from_der(&der).ok());
-    Ok(certificate
-        .map(|certificate| postern_ca::certificate_pem(&certificate))
-        .unwrap_or_default())
+    let Some(der) = authority.store().certificate_der(record)? else {
+        let message = format!("{} was never signed: it is pending", record.serial);
+        return Err(CommandError::new(Kind::NotFound, message));
+    };
+    let certificate = postern_pki::Certificate::from_der(&der)
+        .map_err(|error| CommandError::new(Kind::Integrity, error))?;
+    Ok(postern_ca::certificate_pem(&certificate))
 }

@@ -7,7 +7,7 @@ use postern_ca::files::{self, Access, FileError};
 use postern_ca::{DEFAULT_PROFILE, IssuanceRequest, SubjectAltName, VerifiedCsr};
 
 use super::show;
-use crate::commands::{DONE, Outcome};
+use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
 use crate::output::tell;
 use crate::passphrase::PassphraseArgs;
@@ -33,7 +33,7 @@ pub(crate) struct SignArgs {
     #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
     profile: String,
     /// Who answers for it
-    #[arg(long, value_name = "OWNER")]
+    #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     /// A DNS name or address of a server; may be repeated
     #[arg(long, value_name = "NAME")]
@@ -46,7 +46,7 @@ pub(crate) struct SignArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
-    let authority = context.authority()?;
+    let authority = context.issuing_authority()?;
     let csr = VerifiedCsr::parse(&files::read(&args.csr)?)?;
     let mut request = IssuanceRequest::from_csr(&csr, args.cn.as_deref(), &args.profile)?;
     request.owner.clone_from(&args.owner);

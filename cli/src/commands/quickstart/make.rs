@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use postern_ca::files::{self, Access, FileError};
-use postern_ca::{Actor, CertificateAuthority, Home, Profiles, Selection};
+use postern_ca::{Actor, CertificateAuthority, Home, IssuerRole, Profiles, Selection};
 use postern_policy::TokenName;
 use postern_policy::config::TokenClass;
 
@@ -41,6 +41,7 @@ impl Playground {
             tell(&format!("Made a throw-away PKI in {}.", dir.display()));
         }
         playground.renew_client()?;
+        playground.renew_crls()?;
         Ok(playground)
     }
 
@@ -125,6 +126,19 @@ impl Playground {
         Ok(())
     }
 
+    /// CRLs live 7 days, and somebody may look again after a holiday.
+    fn renew_crls(&self) -> Result<(), CommandError> {
+        let authority = self.authority()?;
+        let now = time::now();
+        let issuer = authority.issuer(IssuerRole::Client)?;
+        let crl = authority.store().crl(&issuer)?;
+        let is_old = crl.is_none_or(|crl| now > crl.this_update + DAY);
+        if is_old {
+            authority.unlock(None, now)?.publish_crls(now)?;
+        }
+        Ok(())
+    }
+
     /// The ports stand in the configuration: it is what the gateway is started from.
     fn refuse_other_ports(&self, port: u16, upstream: u16) -> Result<(), CommandError> {
         let config = self.config();
@@ -179,6 +193,8 @@ impl Playground {
         self.0.join(name)
     }
 }
+
+const DAY: u64 = 86_400;
 
 const CONFIG: &str = r#"# Made by `postern quickstart`. Relative paths count from this file's folder.
 

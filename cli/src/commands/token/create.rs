@@ -10,7 +10,7 @@ use postern_policy::config::TokenClass;
 use serde_json::json;
 
 use super::secret_file::{SecretFormat, write_secret};
-use crate::commands::{DONE, Outcome};
+use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::print_object;
@@ -43,7 +43,7 @@ pub(crate) struct CreateArgs {
     #[arg(long, value_enum, value_name = "CLASS")]
     class: Option<Class>,
     /// Who answers for it
-    #[arg(long, value_name = "OWNER")]
+    #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     #[command(flatten)]
     passphrase: PassphraseArgs,
