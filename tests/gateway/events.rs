@@ -271,6 +271,11 @@ fn explain_says_who_would_get_in_by_which_policy_and_rule() {
         );
         told
     };
+    assert_eq!(
+        ask(4, &[MIXED, "--token", "ci-deploy-prod"])["reason"],
+        "token_unknown"
+    );
+    site.token("ci-deploy-prod");
     let told = ask(0, &[DEVICES, "--cn", DEVICE]);
     assert_eq!(
         (&told["application"], &told["policy"]),
@@ -292,25 +297,20 @@ fn explain_says_who_would_get_in_by_which_policy_and_rule() {
         ask(0, &[MIXED, "--token", "ci-deploy-prod"])["policy"],
         "ci"
     );
-    assert_eq!(
-        ask(4, &[DEVICES, "--cn", "stranger"])["reason"],
-        "no_policy_matched"
-    );
-    assert_eq!(
-        ask(4, &[DEVICES, "--cn", "device-stolen.factory.corp"])["reason"],
-        "excluded"
-    );
-    assert_eq!(
-        ask(4, &[DEVICES, "--cert", "clients/device-2.factory.corp.crt"])["reason"],
-        "revoked"
-    );
-    assert_eq!(
-        ask(4, &[DEVICES, "--cert", "gateway.example.com.crt"])["reason"],
-        "eku_missing"
-    );
-    assert_eq!(
-        ask(4, &[PLAIN, "--token", "ci-deploy-prod"])["reason"],
-        "no_policy_matched"
-    );
+    for (asked, reason) in [
+        (&[DEVICES, "--cn", "stranger"][..], "no_policy_matched"),
+        (&[DEVICES, "--cn", "device-stolen.factory.corp"], "excluded"),
+        (
+            &[DEVICES, "--cert", "clients/device-2.factory.corp.crt"],
+            "revoked",
+        ),
+        (
+            &[DEVICES, "--cert", "gateway.example.com.crt"],
+            "eku_missing",
+        ),
+        (&[PLAIN, "--token", "ci-deploy-prod"], "no_credentials"),
+    ] {
+        assert_eq!(ask(4, asked)["reason"], reason, "{asked:?}");
+    }
     ask(4, &["unknown.example.com", "--cn", DEVICE]);
 }

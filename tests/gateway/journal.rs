@@ -30,7 +30,11 @@ fn journal(site: &Site) -> PathBuf {
     files.pop().unwrap()
 }
 
-async fn handshake(site: &Site, gateway: &TestGateway, name: &str) -> Result<(), String> {
+pub(crate) async fn handshake(
+    site: &Site,
+    gateway: &TestGateway,
+    name: &str,
+) -> Result<(), String> {
     let identity = postern_tests::Identity {
         certificate: site.path(&format!("clients/{name}.crt")),
         key: site.path(&format!("clients/{name}.key")),
@@ -43,7 +47,7 @@ async fn handshake(site: &Site, gateway: &TestGateway, name: &str) -> Result<(),
     .await
 }
 
-async fn becomes_revoked(site: &Site, gateway: &TestGateway, name: &str) {
+pub(crate) async fn becomes_revoked(site: &Site, gateway: &TestGateway, name: &str) {
     let deadline = std::time::Instant::now() + PATIENCE;
     while handshake(site, gateway, name).await != Err("CertificateRevoked".to_owned()) {
         assert!(

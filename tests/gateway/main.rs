@@ -10,6 +10,7 @@ mod certificates;
 mod downgrade;
 mod events;
 mod expiry;
+mod following;
 mod forwarding;
 mod frames;
 mod headers;
