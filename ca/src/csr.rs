@@ -1,12 +1,8 @@
 //! PKCS#10 requests (RFC 2986): proof of possession checked, key and name taken, the rest ignored.
 
-use std::path::Path;
-
 use postern_pki::{SignatureError, verify_signed};
 use x509_parser::asn1_rs::{FromDer as _, Tag};
 use x509_parser::certification_request::X509CertificationRequest;
-
-use crate::files::{self, FileError};
 
 /// More than any honest request needs.
 const MAX_CSR_BYTES: usize = 64 * 1024;
@@ -70,14 +66,6 @@ impl VerifiedCsr {
             common_name: common_name(&csr),
             spki,
         })
-    }
-
-    /// Reads and checks the request in a file.
-    ///
-    /// # Errors
-    /// As [`VerifiedCsr::parse`]; or the file cannot be read.
-    pub fn read(path: &Path) -> Result<Result<Self, CsrError>, FileError> {
-        Ok(Self::parse(&files::read(path)?))
     }
 
     /// The key.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_lc_rs::rand;
 use postern_pki::Certificate;
 use postern_pki::journal::PUBLISHER_EKU;
-use postern_policy::{CommonName, Fingerprint, SerialNumber};
+use postern_policy::{CommonName, SerialNumber};
 use rcgen::{
     BasicConstraints, CertificateParams, CustomExtension, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, SanType, SubjectPublicKeyInfo,
@@ -176,7 +176,7 @@ impl Prepared {
             profile: String::new(),
             not_before,
             not_after,
-            spki: Fingerprint::from(*postern_pki::journal::Hash::of(key.spki_der()).as_bytes()),
+            spki: postern_pki::sha256(key.spki_der()),
             owner: None,
             requested_at: now,
             requested_by: String::new(),
@@ -263,8 +263,8 @@ pub(crate) fn ca_params(
     Ok(params)
 }
 
-/// 16 random octets, positive: a quarter of a quarter of the numbers is left out so that it never
-/// needs a leading zero and never looks negative (RFC 5280 section 4.1.2.2).
+/// 16 random octets of which the first is 0x40 to 0x7f: positive, and never in need of a leading zero
+/// (RFC 5280 section 4.1.2.2).
 pub(crate) fn random_serial() -> Result<SerialNumber, IssuanceError> {
     let mut octets = [0; 16];
     rand::fill(&mut octets).map_err(|_| IssuanceError::NoRandomness)?;

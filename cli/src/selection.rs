@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use postern_ca::{CertificateRecord, Selection, Store, VerifiedCsr, files};
-use postern_pki::certificates_from_pem;
+use postern_pki::{certificates_from_pem, sha256};
 use postern_policy::{Fingerprint, SerialNumber};
 use rcgen::{KeyPair, PublicKeyData as _};
 use zeroize::Zeroizing;
@@ -122,8 +122,4 @@ fn key_fingerprint(path: &Path) -> Result<Fingerprint, CommandError> {
     let text = std::str::from_utf8(&text).map_err(|error| unreadable(error.to_string()))?;
     let key = KeyPair::from_pem(text).map_err(|error| unreadable(error.to_string()))?;
     Ok(sha256(&key.subject_public_key_info()))
-}
-
-fn sha256(octets: &[u8]) -> Fingerprint {
-    Fingerprint::from(*postern_pki::journal::Hash::of(octets).as_bytes())
 }

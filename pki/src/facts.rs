@@ -85,7 +85,7 @@ fn seconds(time: ASN1Time) -> u64 {
 }
 
 /// SHA-256, as a fingerprint.
-pub(crate) fn sha256(octets: &[u8]) -> Fingerprint {
+pub fn sha256(octets: &[u8]) -> Fingerprint {
     let digest = digest::digest(&digest::SHA256, octets);
     let octets: [u8; 32] = digest.as_ref().try_into().expect("SHA-256 has 32 octets");
     Fingerprint::from(octets)

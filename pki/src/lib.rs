@@ -35,6 +35,7 @@ mod signed;
 pub use anchors::{TrustAnchorError, TrustAnchors};
 pub use certificate::{Certificate, CertificateError};
 pub use crl::{Crl, CrlError, RevokedEntry, UnverifiedCrl};
+pub use facts::sha256;
 pub use index::{IndexError, RevocationEvent, RevocationIndex, RevocationStatus, WhenStale};
 pub use issuer_id::{IssuerId, IssuerIdError};
 pub use key::KeyWeakness;

@@ -4,14 +4,15 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use postern_policy::{Fingerprint, SerialNumber};
-use rustls_pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
-use webpki::{EndEntityCert, KeyUsage, aws_lc_rs as algorithms};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use webpki::{EndEntityCert, KeyUsage};
 use x509_parser::oid_registry::OID_X509_EXT_EXTENDED_KEY_USAGE;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::entry::{Entry, EntryError};
 use super::event::Effect;
 use super::line::{Line, signed_message};
+use crate::signature::SUPPORTED;
 use crate::{Certificate, IssuerId, TrustAnchors, verify_signed};
 
 /// The DER of the extended key usage that a publisher certificate has, alone and critical:
@@ -19,13 +20,6 @@ use crate::{Certificate, IssuerId, TrustAnchors, verify_signed};
 pub const PUBLISHER_EKU: &[u8] = &[
     0x69, 0x83, 0xc3, 0xe6, 0xfc, 0xa8, 0xac, 0xea, 0x8f, 0xc5, 0xa9, 0xeb, 0x87, 0x99, 0xf1, 0xba,
     0x8d, 0xef, 0x71,
-];
-
-const SIGNATURE_ALGORITHMS: &[&dyn SignatureVerificationAlgorithm] = &[
-    algorithms::ECDSA_P256_SHA256,
-    algorithms::ECDSA_P384_SHA384,
-    algorithms::RSA_PKCS1_2048_8192_SHA256,
-    algorithms::ED25519,
 ];
 
 /// The certificates that may speak in one source, checked up to one of our trust anchors.
@@ -216,7 +210,7 @@ impl Signer {
         let certificate = EndEntityCert::try_from(self.certificate.der())
             .map_err(|_| AuthorityError::BadSignature)?;
         let message = signed_message(&line.body);
-        SIGNATURE_ALGORITHMS
+        SUPPORTED
             .iter()
             .any(|algorithm| {
                 certificate
@@ -257,7 +251,7 @@ fn publisher_anchor(
     let leaf = EndEntityCert::try_from(publisher.der()).map_err(|error| error.to_string())?;
     let path = leaf
         .verify_for_usage(
-            SIGNATURE_ALGORITHMS,
+            SUPPORTED,
             &anchors,
             &intermediates,
             at,

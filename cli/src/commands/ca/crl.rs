@@ -99,6 +99,7 @@ fn copy(
     folder: &Path,
     crls: &[(IssuerRole, CrlRecord)],
 ) -> Result<(), CommandError> {
+    files::create_folder(folder, Access::Everybody)?;
     for (role, _) in crls {
         let from = authority.home().crl(*role);
         let to = folder.join(crl_file_name(*role));

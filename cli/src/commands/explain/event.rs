@@ -56,7 +56,13 @@ pub(crate) fn find(path: &Path, request_id: &str) -> Result<Option<Value>, Comma
         )
     })?;
     let mut found = None;
-    for line in BufReader::new(file).lines().map_while(Result::ok) {
+    for line in BufReader::new(file).lines() {
+        let line = line.map_err(|error| {
+            CommandError::new(
+                Kind::Failure,
+                format!("cannot read {}: {error}", path.display()),
+            )
+        })?;
         if !line.contains(request_id) {
             continue;
         }

@@ -17,8 +17,9 @@ use crate::output::print;
 
 /// Events are written by a thread of their own.
 const EVENT_WAIT: Duration = Duration::from_secs(5);
-/// A revocation must be in force by then.
-const REVOCATION_WAIT: Duration = Duration::from_secs(1);
+/// A revocation takes effect within a second; a machine with other work to do gets more time before
+/// we say that it does not work. The line says how long it took.
+const REVOCATION_WAIT: Duration = Duration::from_secs(5);
 
 pub(super) async fn try_all(playground: &Playground, address: SocketAddr) -> Outcome {
     let requests = [

@@ -52,7 +52,7 @@ pub(super) fn print_tokens(
 }
 
 fn state(token: &TokenRecord, now: u64) -> &'static str {
-    match (token.expires_at < now, token.enabled) {
+    match (token.expires_at <= now, token.enabled) {
         (true, _) => "expired",
         (false, true) => "enabled",
         (false, false) => "disabled",
