@@ -1,5 +1,3 @@
-use std::time::{Duration, Instant};
-
 use super::*;
 
 const FLEET: &str = r"^device-[a-z0-9-]+\.factory\.corp$";
