@@ -105,7 +105,10 @@ impl Activity {
 
     fn untaken_for(&self, now: u64, limit: Duration) -> bool {
         let untaken = self.untaken();
-        untaken.since.values().any(|since| expired(since, now, limit))
+        untaken
+            .since
+            .values()
+            .any(|since| expired(since, now, limit))
     }
 
     fn untaken(&self) -> MutexGuard<'_, Untaken> {
@@ -164,7 +167,9 @@ impl Drop for InFlight {
     fn drop(&mut self) {
         let activity = &self.activity;
         activity.untaken().since.remove(&self.id);
-        activity.idle_since.store(activity.mark(), Ordering::Release);
+        activity
+            .idle_since
+            .store(activity.mark(), Ordering::Release);
         activity.head_since.store(0, Ordering::Release);
         activity.requests.fetch_sub(1, Ordering::AcqRel);
     }

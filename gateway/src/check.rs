@@ -21,6 +21,8 @@ pub struct CheckReport {
     pub trust_anchors: Vec<String>,
     /// The followed directories and CRL files.
     pub sources: Vec<SourceSummary>,
+    /// What loads and will not do what it is there for: a root that has expired.
+    pub warnings: Vec<String>,
 }
 
 /// One application.
@@ -61,11 +63,10 @@ pub struct CheckError {
 ///
 /// Where [`Gateway::bind`](crate::Gateway::bind) would refuse to start.
 pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
+    let now = UnixTime::now();
     let follow =
-        Follow::look(&settings.follow, &settings.anchors, UnixTime::now()).map_err(|error| {
-            CheckError {
-                reason: error.to_string(),
-            }
+        Follow::look(&settings.follow, &settings.anchors, now).map_err(|error| CheckError {
+            reason: error.to_string(),
         })?;
     let sources = follow.sources().into_iter().map(|source| SourceSummary {
         name: source.name,
@@ -79,6 +80,7 @@ pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
         applications: applications(settings),
         trust_anchors: anchors.map(postern_pki::Certificate::subject).collect(),
         sources: sources.collect(),
+        warnings: settings.warnings(now),
     })
 }
 

@@ -59,13 +59,15 @@ pub struct LimitsConfig {
     pub handshake_timeout: Option<Spanned<String>>,
     /// From a request's first octet to the end of its head; default `"10s"`.
     pub header_timeout: Option<Spanned<String>>,
-    /// A connection without a request, a request body without octets; default `"60s"`.
+    /// A connection without a request, a request body without octets, an answer over HTTP/2 of
+    /// which nothing is taken; default `"60s"`.
     pub idle_timeout: Option<Spanned<String>>,
     /// To connect to an upstream; default `"5s"`.
     pub connect_timeout: Option<Spanned<String>>,
     /// From the end of the request to the head of the upstream's answer; default `"60s"`.
     pub upstream_timeout: Option<Spanned<String>>,
-    /// A connection older than this is closed as soon as its requests are answered; default `"1h"`.
+    /// A connection older than this is closed as soon as its requests are answered, and cut at
+    /// twice this age; default `"1h"`.
     pub max_age: Option<Spanned<String>>,
     /// Connections at the same time; default 10000.
     pub max_connections: Option<Spanned<usize>>,

@@ -1,6 +1,8 @@
 //! One connection from its handshake to its end: drive HTTP, and know every reason to stop.
 
 use std::convert::Infallible;
+use std::error::Error as _;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -38,7 +40,7 @@ pub(crate) async fn serve(
     let snapshot = state.snapshot();
     let established = tokio::select! {
         established = handshake(socket, &snapshot, &handshakes) => established,
-        () = state.draining.cancelled() => return,
+        () = state.draining.cancelled() => Err(Refused::draining().into()),
     };
     match established {
         Ok(established) => {
@@ -90,9 +92,21 @@ async fn serve_established(
         Protocol::Http2 => drive_http2(&state, &connection, TokioIo::new(io), limits).await,
     };
     if let Err(error) = result
-        && error.is_parse()
+        && is_malformed(protocol, &error)
     {
         write_malformed(&state, &connection, &error).await;
+    }
+}
+
+/// Whether the client broke the protocol, rather than the connection.
+fn is_malformed(protocol: Protocol, error: &hyper::Error) -> bool {
+    match protocol {
+        Protocol::Http1 => error.is_parse(),
+        Protocol::Http2 => {
+            let first = error.source();
+            let mut causes = std::iter::successors(first, |&cause| cause.source());
+            first.is_some() && !error.is_timeout() && !causes.any(|cause| cause.is::<io::Error>())
+        }
     }
 }
 

@@ -228,6 +228,11 @@ impl Record {
         self.fields.status = Some(status.as_u16());
     }
 
+    /// Whether the connection was cut under it.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.cut.as_ref().is_some_and(|cut| cut.reason().is_some())
+    }
+
     /// Writes the line: the exchange ended as it should.
     pub(crate) fn finish(mut self) {
         self.write();

@@ -13,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use postern_policy::{Permitted, Upstream};
 
 use crate::body::{ClientBodyError, Progress, RequestBody};
-use crate::headers::{self, Assertions};
+use crate::headers::{self, Assertions, Framing};
 use crate::settings::Limits;
 
 /// Connections to upstreams, reused between requests.
@@ -68,12 +68,12 @@ impl Upstreams {
         assertions: &Assertions<'_>,
     ) -> Result<Response<Incoming>, UpstreamError> {
         let mut request = permitted.into_inner();
-        let body = if request.body().is_end_stream() {
-            headers::RequestBody::Absent
+        let framing = if request.body().is_end_stream() {
+            Framing::NoBody
         } else {
-            headers::RequestBody::Present
+            Framing::Body
         };
-        headers::prepare_request(request.headers_mut(), body, assertions);
+        headers::prepare_request(request.headers_mut(), framing, assertions);
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = upstream_uri(request.uri(), upstream);
         let (parts, body) = request.into_parts();

@@ -96,6 +96,7 @@ impl Gateway {
             source,
         })?;
         let events = EventLogThread::start(&settings.events)?;
+        settings.warn(UnixTime::now());
         let applications = settings.applications.iter().count();
         let state = State::new(
             Snapshot::first(settings, follow.view()),
@@ -154,7 +155,7 @@ impl Gateway {
         drop(listener);
         drain(&state).await;
         keeper.stop().await;
-        folder.remove_pid();
+        folder.clear_pid();
         drop(state);
         events.close().await;
         ended

@@ -72,6 +72,11 @@ impl Refused {
         }
     }
 
+    /// A handshake that did not come to its end before the gateway stopped.
+    pub(crate) fn draining() -> Self {
+        Self::new("draining", "the gateway is stopping", None)
+    }
+
     /// Leaves the client time to read the alert: closing with unread octets would reset it away.
     pub(crate) async fn linger(mut self) {
         let Some(socket) = &mut self.socket else {

@@ -2,10 +2,16 @@
 //!
 //! Strip first, set last: whatever the client wrote, nominated in `Connection`, spelled with `_` or
 //! sent twice, the upstream sees exactly one value of ours or none.
+//!
+//! A request's field whose name holds anything but letters, digits and `-` ends here as well, as
+//! nginx does it by default: servers of the CGI kind fold such octets into `_`, as they do `-`, and
+//! then `Client_Cert` and `Client.Cert` are the same variable as ours.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING,
+};
 use http::{HeaderMap, HeaderValue};
 use postern_pki::Certificate;
 
@@ -16,29 +22,63 @@ pub(crate) struct Assertions<'a> {
     pub(crate) request_id: RequestId,
     pub(crate) certificate: Option<&'a Certificate>,
     pub(crate) address: std::net::IpAddr,
-    /// The authority the client asked for, as it wrote it.
+    /// The authority the client asked for, in its one spelling.
     pub(crate) authority: &'a str,
 }
 
-/// The three things the upstream's HTTP/1.1 framing depends on.
+/// Whether a message has a body: what the upstream's HTTP/1.1 framing depends on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum RequestBody {
-    Present,
-    Absent,
+pub(crate) enum Framing {
+    Body,
+    NoBody,
+}
+
+/// Why nobody can say where a request's body ends, or what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum FramingError {
+    #[error("`Transfer-Encoding` is not `chunked` alone")]
+    TransferEncoding,
+    #[error("there are several `Content-Length`, and they differ")]
+    LengthsDiffer,
+}
+
+/// Refuses what would lose its meaning on the way: every other transfer coding ends at this hop.
+pub(crate) fn check_framing(headers: &HeaderMap) -> Result<(), FramingError> {
+    let mut codings = headers
+        .get_all(TRANSFER_ENCODING)
+        .iter()
+        .flat_map(|value| value.as_bytes().split(|octet| *octet == b','));
+    let chunked = |name: &[u8]| name.trim_ascii().eq_ignore_ascii_case(b"chunked");
+    let is_chunked = codings.next().is_none_or(chunked) && codings.next().is_none();
+    if !is_chunked {
+        return Err(FramingError::TransferEncoding);
+    }
+    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
+    let first = lengths.next();
+    if lengths.any(|length| Some(length) != first) {
+        return Err(FramingError::LengthsDiffer);
+    }
+    Ok(())
 }
 
 /// Makes a client's headers fit for the upstream: strip, then set.
 pub(crate) fn prepare_request(
     headers: &mut HeaderMap,
-    body: RequestBody,
+    framing: Framing,
     assertions: &Assertions<'_>,
 ) {
     strip_hop_by_hop(headers);
+    remove_where(headers, |name| !is_plain(name.as_str()));
     strip_identity(headers);
+    join_cookies(headers);
+    // They are equal: see `check_framing`.
+    if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
+        headers.insert(CONTENT_LENGTH, length);
+    }
     // Answered by us: the client got its 100 from the gateway as soon as the body is asked for.
     headers.remove(EXPECT);
     // hyper sends no body with GET and HEAD unless the framing is explicit.
-    if body == RequestBody::Present && !headers.contains_key(CONTENT_LENGTH) {
+    if framing == Framing::Body && !headers.contains_key(CONTENT_LENGTH) {
         headers.insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
     assert(headers, assertions);
@@ -69,9 +109,8 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     let nominated: Vec<HeaderName> = headers
         .get_all(CONNECTION)
         .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| HeaderName::try_from(name.trim()).ok())
+        .flat_map(|value| value.as_bytes().split(|octet| *octet == b','))
+        .filter_map(|name| HeaderName::from_bytes(name.trim_ascii()).ok())
         // Nominating these would change how the message is framed or where it goes.
         .filter(|name| *name != CONTENT_LENGTH && *name != HOST)
         .collect();
@@ -81,6 +120,26 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
     remove_where(headers, |name| {
         HOP_BY_HOP.contains(&name.as_str()) || name.as_str().starts_with("proxy-")
     });
+}
+
+/// Letters, digits and `-`: a name that every server reads alike.
+fn is_plain(name: &str) -> bool {
+    name.bytes()
+        .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
+}
+
+/// RFC 9113 section 8.2.3: HTTP/2 may split the field, HTTP/1.1 may not.
+fn join_cookies(headers: &mut HeaderMap) {
+    let crumbs: Vec<&[u8]> = headers
+        .get_all(COOKIE)
+        .iter()
+        .map(HeaderValue::as_bytes)
+        .collect();
+    if crumbs.len() > 1
+        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
+    {
+        headers.insert(COOKIE, cookie);
+    }
 }
 
 fn assert(headers: &mut HeaderMap, assertions: &Assertions<'_>) {
@@ -131,40 +190,57 @@ const HOP_BY_HOP: [&str; 7] = [
     "http2-settings",
 ];
 
-const IDENTITY_PREFIXES: [&str; 16] = [
+const IDENTITY_PREFIXES: [&str; 27] = [
     "cf-access-",
     "cf-client-cert",
     "cf-connecting-",
     "client-cert",
+    "fastly-client-",
+    "remote-",
+    "ssl-cert",
     "ssl-client-",
+    "tailscale-",
     "x-amzn-mtls-",
     "x-auth-request-",
+    "x-authenticated-",
+    "x-cert-",
     "x-client-",
+    "x-consumer-",
+    "x-credential-",
     "x-forwarded",
     "x-goog-authenticated-",
+    "x-ms-client-principal",
+    "x-mtls-",
     "x-pomerium-",
     "x-postern-",
     "x-remote-",
+    "x-spiffe-",
     "x-ssl-",
+    "x-tls-",
     "x-webauth-",
-    "remote-",
 ];
 
-const IDENTITY_NAMES: [&str; 14] = [
+const IDENTITY_NAMES: [&str; 20] = [
     "cf-ipcountry",
     "cf-pseudo-ipv4",
+    "client-ip",
     "forwarded",
     "l5d-client-id",
+    "proxy",
     "true-client-ip",
     "x-arr-clientcert",
     "x-cluster-client-ip",
+    "x-email",
     "x-envoy-external-address",
+    "x-host",
     "x-original-forwarded-for",
+    "x-original-host",
     "x-original-url",
     "x-real-ip",
     "x-request-id",
     "x-rewrite-url",
     "x-user",
+    "x-user-id",
 ];
 
 #[cfg(test)]
@@ -188,7 +264,7 @@ mod tests {
                 HeaderValue::from_str(value).unwrap(),
             );
         }
-        prepare_request(&mut headers, RequestBody::Absent, &assertions());
+        prepare_request(&mut headers, Framing::NoBody, &assertions());
         headers
     }
 
@@ -213,6 +289,28 @@ mod tests {
             "CF-Connecting-IP",
             "X-Remote-User",
             "remote_user",
+            "X-TLS-Client",
+            "X-MTLS-Subject",
+            "X-Cert-CN",
+            "X-SPIFFE-ID",
+            "Ssl-Cert",
+            "X-Authenticated-User",
+            "X-MS-CLIENT-PRINCIPAL-NAME",
+            "X-Consumer-Username",
+            "X-Credential-Identifier",
+            "Tailscale-User-Login",
+            "Fastly-Client-IP",
+            "Client-IP",
+            "X-User-Id",
+            "X-Email",
+            "X-Original-Host",
+            "X-Host",
+            "Proxy",
+            // Folded into one of ours by somebody.
+            "client.cert",
+            "x!real!ip",
+            "x-real_ip",
+            "anything_else",
         ] {
             let headers = prepared(&[(name, "evil"), (name, "twice")]);
             assert!(!format!("{headers:?}").contains("evil"), "{name}");
@@ -278,15 +376,64 @@ mod tests {
     #[test]
     fn a_body_of_unknown_length_is_chunked_and_a_known_one_keeps_its_length() {
         let mut unknown = HeaderMap::new();
-        prepare_request(&mut unknown, RequestBody::Present, &assertions());
+        prepare_request(&mut unknown, Framing::Body, &assertions());
         assert_eq!(unknown["transfer-encoding"], "chunked");
 
         let mut known = HeaderMap::new();
         known.insert(CONTENT_LENGTH, HeaderValue::from_static("4"));
         known.insert(CONNECTION, HeaderValue::from_static("content-length"));
-        prepare_request(&mut known, RequestBody::Present, &assertions());
+        prepare_request(&mut known, Framing::Body, &assertions());
         assert_eq!(known["content-length"], "4");
         assert!(!known.contains_key("transfer-encoding"));
+    }
+
+    #[test]
+    fn one_foreign_octet_does_not_save_what_connection_nominates() {
+        let mut headers = HeaderMap::new();
+        let nominated = HeaderValue::from_bytes(b"x-private, \xff, x-other").unwrap();
+        headers.insert(CONNECTION, nominated);
+        headers.insert("x-private", HeaderValue::from_static("1"));
+        headers.insert("x-other", HeaderValue::from_static("1"));
+        prepare_request(&mut headers, Framing::NoBody, &assertions());
+        assert!(!headers.contains_key("x-private"));
+        assert!(!headers.contains_key("x-other"));
+    }
+
+    #[test]
+    fn cookie_crumbs_become_one_field_and_equal_lengths_one() {
+        let headers = prepared(&[
+            ("cookie", "a=1"),
+            ("cookie", "b=2"),
+            ("content-length", "4"),
+            ("content-length", "4"),
+        ]);
+        let cookies: Vec<_> = headers.get_all("cookie").iter().collect();
+        assert_eq!(cookies, ["a=1; b=2"]);
+        assert_eq!(headers.get_all("content-length").iter().count(), 1);
+    }
+
+    #[test]
+    fn framing_that_would_change_on_the_way_is_refused() {
+        let check = |name: &'static str, values: &[&'static str]| {
+            let mut headers = HeaderMap::new();
+            for value in values {
+                headers.append(name, HeaderValue::from_static(value));
+            }
+            check_framing(&headers)
+        };
+        assert_eq!(check("transfer-encoding", &["Chunked"]), Ok(()));
+        for values in [
+            &["gzip, chunked"][..],
+            &["gzip"],
+            &["chunked", "chunked"],
+            &[""],
+        ] {
+            let refused = check("transfer-encoding", values);
+            assert_eq!(refused, Err(FramingError::TransferEncoding), "{values:?}");
+        }
+        assert_eq!(check("content-length", &["4", "4"]), Ok(()));
+        let refused = check("content-length", &["4", "5"]);
+        assert_eq!(refused, Err(FramingError::LengthsDiffer));
     }
 
     #[test]

@@ -267,6 +267,7 @@ impl Keeper {
         let new = new.keeping_what_needs_a_restart(&old.settings);
         let now = UnixTime::now();
         let follow = Follow::load(&new.follow, &new.anchors, now).map_err(LoadError::new)?;
+        new.warn(now);
         let next = old.next(new, follow.view());
         self.follow = follow;
         self.state.replace(next);

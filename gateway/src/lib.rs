@@ -114,6 +114,7 @@ async fn admit_and_forward(
 
     let target = Target::of(&parts)?;
     record.host(target.host.as_str());
+    headers::check_framing(&parts.headers)?;
     in_scope(&target, connection, &snapshot)?;
     let application = snapshot
         .settings

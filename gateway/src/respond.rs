@@ -14,7 +14,7 @@ use serde::Serialize;
 use crate::body::ClientBodyError;
 use crate::event::{Record, RequestId};
 use crate::forward::UpstreamError;
-use crate::headers::X_REQUEST_ID;
+use crate::headers::{FramingError, X_REQUEST_ID};
 use crate::service_token::TokenRefusal;
 use crate::target::TargetError;
 
@@ -26,6 +26,8 @@ pub(crate) enum Refusal {
     EventLogStalled,
     #[error(transparent)]
     Target(#[from] TargetError),
+    #[error(transparent)]
+    Framing(#[from] FramingError),
     /// The host belongs to another connection than this one.
     #[error("this connection's handshake does not cover the host that the request names")]
     Misdirected,
@@ -51,7 +53,8 @@ impl Refusal {
         match self {
             Self::EventLogStalled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target(TargetError::Connect) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Target(TargetError::WebSocket) => StatusCode::NOT_IMPLEMENTED,
+            Self::Target(TargetError::WebSocket)
+            | Self::Framing(FramingError::TransferEncoding) => StatusCode::NOT_IMPLEMENTED,
             Self::Target(
                 TargetError::HostMissing
                 | TargetError::HostTwice
@@ -60,6 +63,7 @@ impl Refusal {
                 | TargetError::HostsDiffer { .. }
                 | TargetError::NotAPath,
             )
+            | Self::Framing(FramingError::LengthsDiffer)
             | Self::Route(RouteError::AmbiguousPath) => StatusCode::BAD_REQUEST,
             Self::Misdirected | Self::Route(RouteError::UnknownHost) => {
                 StatusCode::MISDIRECTED_REQUEST
@@ -76,6 +80,8 @@ impl Refusal {
         match self {
             Self::EventLogStalled => "event_log_stalled",
             Self::Target(error) => target_code(error),
+            Self::Framing(FramingError::TransferEncoding) => "transfer_encoding_not_supported",
+            Self::Framing(FramingError::LengthsDiffer) => "content_length_duplicate",
             Self::Misdirected => "misdirected",
             Self::Route(RouteError::UnknownHost) => "unknown_host",
             Self::Route(RouteError::NoApplication) => "no_application",
@@ -94,6 +100,7 @@ impl Refusal {
             Self::Token(refusal) => refusal.public_code(),
             Self::EventLogStalled
             | Self::Target(_)
+            | Self::Framing(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)
@@ -116,6 +123,7 @@ impl Refusal {
             }
             Self::EventLogStalled
             | Self::Target(_)
+            | Self::Framing(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)

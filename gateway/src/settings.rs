@@ -16,6 +16,7 @@ use postern_pki::{TrustAnchors, WhenStale};
 use postern_policy::config::ConfigError;
 use postern_policy::{ApplicationSet, HostName};
 use rustls::sign::CertifiedKey;
+use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 pub(crate) use self::limits::Limits;
@@ -120,6 +121,24 @@ impl Settings {
     #[must_use]
     pub fn applications(&self) -> &ApplicationSet {
         &self.applications
+    }
+
+    /// What loads and will not do what it is there for.
+    pub(crate) fn warnings(&self, now: UnixTime) -> Vec<String> {
+        let unusable = self.anchors.unusable(now);
+        unusable
+            .map(|(anchor, why)| {
+                let subject = anchor.subject();
+                format!("the trust anchor {subject} admits nobody: {why}; see `[gateway] trust`")
+            })
+            .collect()
+    }
+
+    /// Tells the warnings to whoever starts or reloads the gateway.
+    pub(crate) fn warn(&self, now: UnixTime) {
+        for warning in self.warnings(now) {
+            tracing::warn!("{warning}");
+        }
     }
 
     /// What a reload to `new` cannot change in a running gateway.

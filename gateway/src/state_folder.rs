@@ -130,16 +130,19 @@ impl StateFolder {
             .mode(0o644)
             .open(&pid_file)
             .map_err(unusable)?;
-        if flock(&pid, FlockOperation::NonBlockingLockExclusive).is_err() {
-            let pid = fs::read_to_string(&pid_file)
-                .unwrap_or_default()
-                .trim()
-                .to_owned();
+        if !hold(&pid) {
+            let pid = fs::read_to_string(&pid_file).unwrap_or_default();
+            let pid = match pid.trim() {
+                "" => "not known yet".to_owned(),
+                pid => pid.to_owned(),
+            };
             return Err(StateFolderError::InUse {
                 path: path.to_owned(),
                 pid,
             });
         }
+        // What stands there is of one that died; now that the file is held it would be believed.
+        pid.set_len(0).map_err(unusable)?;
         Ok(Self {
             path: path.to_owned(),
             pid,
@@ -158,10 +161,11 @@ impl StateFolder {
         })
     }
 
-    /// Nobody is to be signalled any more.
-    pub(crate) fn remove_pid(&self) {
-        if let Err(error) = fs::remove_file(self.path.join(PID)) {
-            tracing::warn!("cannot remove the pid file: {error}");
+    /// Nobody is to be signalled any more. The file stays: another gateway may have it open and
+    /// wait for its lock, and would then hold a file that nobody finds.
+    pub(crate) fn clear_pid(&self) {
+        if let Err(error) = self.pid.set_len(0) {
+            tracing::warn!("cannot empty the pid file: {error}");
         }
     }
 
@@ -181,6 +185,17 @@ impl StateFolder {
             );
         }
     }
+}
+
+/// Takes the lock, and tries again for a moment: [`running_pid`] takes it too, to look.
+fn hold(pid: &File) -> bool {
+    for _ in 0..LOCK_TRIES {
+        if flock(pid, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            return true;
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    flock(pid, FlockOperation::NonBlockingLockExclusive).is_ok()
 }
 
 /// The process that holds this state folder, if one does.
@@ -230,6 +245,8 @@ fn signal(pid: u32) -> io::Result<()> {
 
 const PID: &str = "gateway.pid";
 const LAST_RELOAD: &str = "last-reload.json";
+const LOCK_TRIES: u32 = 10;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
 mod tests {
@@ -247,9 +264,32 @@ mod tests {
             StateFolder::open(&path),
             Err(StateFolderError::InUse { .. })
         ));
-        held.remove_pid();
+        held.clear_pid();
+        assert_eq!(running_pid(&path), None);
         drop(held);
         assert_eq!(running_pid(&path), None);
+    }
+
+    #[test]
+    fn a_left_over_pid_is_nobody_even_while_the_next_one_starts() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(PID), "1\n").unwrap();
+        assert_eq!(running_pid(folder.path()), None);
+        let _held = StateFolder::open(folder.path()).unwrap();
+        assert_eq!(running_pid(folder.path()), None);
+    }
+
+    #[test]
+    fn whoever_only_looks_does_not_keep_a_gateway_from_starting() {
+        let folder = tempfile::tempdir().unwrap();
+        let looking = File::create(folder.path().join(PID)).unwrap();
+        flock(&looking, FlockOperation::NonBlockingLockShared).unwrap();
+        let leaving = std::thread::spawn(move || {
+            std::thread::sleep(LOCK_PAUSE);
+            drop(looking);
+        });
+        assert!(StateFolder::open(folder.path()).is_ok());
+        leaving.join().unwrap();
     }
 
     #[test]

@@ -5,7 +5,8 @@ use http::request::Parts;
 use http::{HeaderMap, Method};
 use postern_policy::{HostName, HostNameError};
 
-/// The host that applications are looked up by, and the authority as the client wrote it.
+/// The host that applications are looked up by, and the authority that the upstream is told: the
+/// same host and the port if the client wrote one, never the client's spelling.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) host: HostName,
@@ -62,11 +63,12 @@ impl Target {
     }
 
     fn parse(authority: &str) -> Result<Self, TargetError> {
-        let host = HostName::parse(authority)?;
-        Ok(Self {
-            host,
-            authority: authority.to_owned(),
-        })
+        let (host, port) = HostName::parse_with_port(authority)?;
+        let authority = match port {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_string(),
+        };
+        Ok(Self { host, authority })
     }
 }
 
@@ -128,6 +130,14 @@ mod tests {
             target("https://APP.example.com:8443/x", &["app.example.com"]),
             name
         );
+    }
+
+    #[test]
+    fn the_upstream_is_told_one_spelling() {
+        let authority = |host| Target::parse(host).unwrap().authority;
+        assert_eq!(authority("App.Example.COM."), "app.example.com");
+        assert_eq!(authority("app.example.com.:08443"), "app.example.com:8443");
+        assert_eq!(authority("[2001:DB8:0::1]:443"), "[2001:db8::1]:443");
     }
 
     #[test]

@@ -102,6 +102,9 @@ fn check(context: &Context) -> Outcome {
         &fields(&report),
         json!(report),
     )?;
+    for warning in &report.warnings {
+        tell(&format!("warning: {warning}"));
+    }
     tell("The configuration is good.");
     DONE
 }

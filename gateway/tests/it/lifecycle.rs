@@ -130,6 +130,19 @@ async fn a_check_says_what_would_be_served() {
     assert_eq!(report.applications[0].client_certificate, "required");
     assert_eq!(report.applications[1].client_certificate, "requested");
     assert_eq!(report.sources.len(), 1);
+    assert_eq!(report.warnings, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_check_warns_of_a_root_that_has_expired() {
+    let world = World::start().await;
+    let past = postern_fixtures::TestPki::new().date_time()
+        - std::time::Duration::from_secs(40 * 365 * 86_400);
+    let expired = postern_fixtures::TestPki::at(past);
+    std::fs::write(world.folder.path().join("old.crt"), expired.root().pem()).unwrap();
+    world.rewrite_config(|text| text.replace("[\"root.crt\"]", "[\"root.crt\", \"old.crt\"]"));
+    let report = check(&load(world.folder.path()).unwrap()).unwrap();
+    assert_eq!(report.warnings.len(), 1, "{:?}", report.warnings);
 }
 
 #[tokio::test]

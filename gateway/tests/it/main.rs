@@ -9,4 +9,5 @@ mod admission;
 mod forwarding;
 mod lifecycle;
 mod revocation;
+mod stalls;
 mod support;

@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 pub(crate) use client::{
-    Client, Protocol, client_config, connect, empty as empty_body, full as full_body, raw,
+    AnyBody, Client, Protocol, client_config, connect, empty as empty_body, full as full_body, raw,
     raw_version,
 };
 pub(crate) use publisher::{Publisher, TOKEN_ID, TOKEN_SECRET};
@@ -55,15 +55,25 @@ impl World {
 
     /// With more lines in `[gateway]`.
     pub(crate) async fn start_with(extra: &str) -> Self {
-        Self::build(TestPki::new(), extra, None).await
+        Self::build(TestPki::new(), extra, None, |_| {}).await
+    }
+
+    /// With something done to the folder before the gateway opens it.
+    pub(crate) async fn start_after(prepare: impl FnOnce(&Path)) -> Self {
+        Self::build(TestPki::new(), "", None, prepare).await
     }
 
     /// With another upstream than the echo.
     pub(crate) async fn start_in_front_of(authority: &str, extra: &str) -> Self {
-        Self::build(TestPki::new(), extra, Some(authority)).await
+        Self::build(TestPki::new(), extra, Some(authority), |_| {}).await
     }
 
-    async fn build(pki: TestPki, extra: &str, authority: Option<&str>) -> Self {
+    async fn build(
+        pki: TestPki,
+        extra: &str,
+        authority: Option<&str>,
+        prepare: impl FnOnce(&Path),
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let upstream = Upstream::start().await;
         let publisher = Publisher::publish(&pki, folder.path().join("public"));
@@ -73,6 +83,7 @@ impl World {
         std::fs::write(folder.path().join("root.crt"), pki.root().pem()).unwrap();
         let authority = authority.map_or_else(|| upstream.address.to_string(), str::to_owned);
         write_config(folder.path(), &config(&authority, extra));
+        prepare(folder.path());
         let path = folder.path().to_owned();
         let load = move || load(&path);
         let gateway = Gateway::bind(load().unwrap(), Arc::new(load)).unwrap();
