@@ -58,7 +58,7 @@ impl Default for Sha256 {
     }
 }
 
-/// The octets that [`write_pattern`] writes, from `offset` on; they do not repeat every block.
+/// The octets that `write_pattern` writes, from `offset` on; they do not repeat every block.
 pub fn pattern(offset: u64, length: usize) -> Vec<u8> {
     (offset..)
         .take(length)
