@@ -7,7 +7,7 @@ use postern_pki::Certificate;
 use rcgen::{ExtendedKeyUsagePurpose, KeyPair};
 
 use crate::actor::Actor;
-use crate::authority::CaError;
+use crate::error::CaError;
 use crate::files::{self, Access, FileError};
 use crate::home::Home;
 use crate::issuance::{self, certificate_pem};

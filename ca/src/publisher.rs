@@ -4,7 +4,7 @@ use postern_pki::Certificate;
 use rcgen::KeyPair;
 
 use crate::actor::Actor;
-use crate::authority::CaError;
+use crate::error::CaError;
 use crate::files::{self, Access};
 use crate::home::Home;
 use crate::issuance::Prepared;
