@@ -10,13 +10,13 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use postern_pki::Certificate;
 use postern_pki::journal::{ISSUERS_FILE, PUBLISHERS_FILE};
-use postern_pki::{Certificate, TrustAnchors};
 
 use crate::files::{self, Access, FileError};
 use crate::home::Home;
 use crate::issuance::{certificate_pem, to_pem};
-use crate::store::{self, Connection, IssuerRecord, IssuerRole, Store, StoreError};
+use crate::store::{self, Connection, IssuerRecord, Store, StoreError};
 
 /// Why `public` could not be brought up to date.
 #[derive(Debug, thiserror::Error)]
@@ -61,28 +61,22 @@ pub(crate) fn publish(home: &Home, store: &Store) -> Result<(), PublishError> {
 fn publish_from(home: &Home, connection: &Connection) -> Result<(), PublishError> {
     let issuers = store::all_issuers(connection)?;
     let publishers = store::all_publishers(connection)?;
-    let certificates: Vec<_> = issuers
-        .iter()
-        .map(|issuer| issuer.certificate.clone())
-        .collect();
     let public = home.public();
-    replace_if_changed(&public.join(ISSUERS_FILE), pem(&certificates).as_bytes())?;
+    replace_if_changed(
+        &public.join(ISSUERS_FILE),
+        pem(issuers.iter().map(|issuer| &issuer.certificate)).as_bytes(),
+    )?;
     replace_if_changed(&public.join(PUBLISHERS_FILE), pem(&publishers).as_bytes())?;
     publish_crls(home, connection, &issuers)?;
-    let root = issuers
-        .iter()
-        .filter(|issuer| issuer.role == IssuerRole::Root);
-    let anchors = TrustAnchors::new(root.map(|root| root.certificate.clone()).collect()).ok();
     let ours = journal::Ours {
-        issuers: certificates,
-        publishers,
-        anchors,
+        issuers: &issuers,
+        publishers: &publishers,
     };
     journal::publish(&home.journal(), connection, &ours)
 }
 
-fn pem(certificates: &[Certificate]) -> String {
-    certificates.iter().map(certificate_pem).collect()
+fn pem<'a>(certificates: impl IntoIterator<Item = &'a Certificate>) -> String {
+    certificates.into_iter().map(certificate_pem).collect()
 }
 
 fn publish_crls(

@@ -11,23 +11,22 @@ use rustls_pki_types::UnixTime;
 
 use super::PublishError;
 use crate::files::{self, Access, FileError};
-use crate::store::{self, Connection, JournalRow};
+use crate::store::{self, Connection, IssuerRecord, IssuerRole, JournalRow};
 
 /// How many journal rows are read at a time.
 const PAGE: u32 = 1024;
 
 /// Whose signature makes a line one of ours.
-pub(super) struct Ours {
-    pub(super) issuers: Vec<Certificate>,
-    pub(super) publishers: Vec<Certificate>,
-    pub(super) anchors: Option<TrustAnchors>,
+pub(super) struct Ours<'a> {
+    pub(super) issuers: &'a [IssuerRecord],
+    pub(super) publishers: &'a [Certificate],
 }
 
 /// Appends what the newest segment does not have yet.
 pub(super) fn publish(
     folder: &Path,
     connection: &Connection,
-    ours: &Ours,
+    ours: &Ours<'_>,
 ) -> Result<(), PublishError> {
     let mut published = published(folder, connection, ours)?;
     loop {
@@ -47,7 +46,7 @@ pub(super) fn publish(
 /// Whoever can write to the folder must not be able to keep us from revoking: what is not ours is
 /// taken out. Only an entry that we signed and do not know stops us: then the store is the old
 /// one.
-fn published(folder: &Path, connection: &Connection, ours: &Ours) -> Result<u64, PublishError> {
+fn published(folder: &Path, connection: &Connection, ours: &Ours<'_>) -> Result<u64, PublishError> {
     for path in newest_first(folder)? {
         let (complete, line) = last_line(&path)?;
         let line = line.unwrap_or_default();
@@ -74,8 +73,8 @@ fn published(folder: &Path, connection: &Connection, ours: &Ours) -> Result<u64,
     Ok(0)
 }
 
-/// Puts the store's rows in the place of a segment whose end is torn or not ours; a segment that the store
-/// does not have at all is set aside.
+/// Puts the store's rows in the place of a segment whose end is torn or not ours; a segment that
+/// the store does not have at all is set aside.
 fn restore(path: &Path, connection: &Connection) -> Result<Option<u64>, PublishError> {
     let first = segment_first_seq(path).unwrap_or_default();
     let rows = store::journal_segment(connection, first)?;
@@ -92,18 +91,33 @@ fn restore(path: &Path, connection: &Connection) -> Result<Option<u64>, PublishE
     Ok(Some(last.seq))
 }
 
-impl Ours {
+impl Ours<'_> {
+    /// Asked only of a line that is not the store's, so nothing is made ready for it.
     fn signed(&self, line: &str) -> bool {
-        let (Some(anchors), Ok(line)) = (&self.anchors, Line::parse(line)) else {
+        let Ok(line) = Line::parse(line) else {
             return false;
         };
-        // Validity plays no part here: any time will do.
-        let now = UnixTime::since_unix_epoch(Duration::ZERO);
-        let now = self.issuers.last().map_or(now, |issuer| {
-            UnixTime::since_unix_epoch(Duration::from_secs(issuer.not_before()))
-        });
-        SourceAuthority::new(&self.issuers, &self.publishers, anchors, now)
-            .is_ok_and(|authority| authority.verify(&line).is_ok())
+        let root = self
+            .issuers
+            .iter()
+            .filter(|issuer| issuer.role == IssuerRole::Root);
+        let root: Vec<_> = root.map(|root| root.certificate.clone()).collect();
+        // Validity plays no part here: a time within the issuers' will do.
+        let within = self
+            .issuers
+            .iter()
+            .map(|issuer| issuer.certificate.not_before())
+            .max();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(within.unwrap_or_default()));
+        let issuers: Vec<_> = self
+            .issuers
+            .iter()
+            .map(|issuer| issuer.certificate.clone())
+            .collect();
+        TrustAnchors::new(root).is_ok_and(|anchors| {
+            SourceAuthority::new(&issuers, self.publishers, &anchors, now)
+                .is_ok_and(|authority| authority.verify(&line).is_ok())
+        })
     }
 }
 
