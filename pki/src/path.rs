@@ -65,14 +65,6 @@ impl PathVerifier {
         &self.anchors
     }
 
-    /// The anchors' names in DER: the `certificate_authorities` hint of a TLS server.
-    pub fn anchor_subjects(&self) -> impl Iterator<Item = &[u8]> {
-        self.anchors
-            .certificates()
-            .iter()
-            .map(Certificate::subject_der)
-    }
-
     /// Verifies a chain as a peer presented it: its own certificate first, then any others.
     ///
     /// # Errors
