@@ -4,11 +4,7 @@ use std::fs;
 
 use postern_tests::{Output, Postern};
 
-use crate::support::{CLIENT_CRL, certificates, crl, journal_revokes, of_name, text};
-
-fn serial_of(postern: &Postern, name: &str) -> String {
-    text(&of_name(&certificates(postern), name)[0], "serial").to_owned()
-}
+use crate::support::{CLIENT_CRL, certificates, crl, journal_revokes, serial_of};
 
 /// A CA whose keys are encrypted, with one certificate.
 fn locked() -> Postern {

@@ -4,23 +4,7 @@ use std::fs;
 
 use postern_tests::Postern;
 
-use crate::support::{certificates, of_name, openssl, openssl_csr, text};
-
-fn issue(postern: &Postern, name: &str, out: &str) {
-    postern
-        .run(&["cert", "issue", name, "--out", out])
-        .expect_code(0);
-}
-
-fn serial_of(postern: &Postern, name: &str) -> String {
-    text(&of_name(&certificates(postern), name)[0], "serial").to_owned()
-}
-
-fn revoked(postern: &Postern) -> Vec<String> {
-    let rows = certificates(postern);
-    let rows = rows.iter().filter(|row| row["state"] == "revoked");
-    rows.map(|row| text(row, "serial").to_owned()).collect()
-}
+use crate::support::{issue, openssl, openssl_csr, revoked, serial_of};
 
 #[test]
 fn what_is_not_ours_is_not_found() {

@@ -4,23 +4,10 @@ use std::fs;
 
 use postern_tests::Postern;
 
-use crate::support::{CLIENT_CRL, certificates, crl, journal_revokes, of_name, openssl, text};
-
-fn issue(postern: &Postern, name: &str, out: &str) {
-    postern
-        .run(&["cert", "issue", name, "--out", out])
-        .expect_code(0);
-}
-
-fn serial_of(postern: &Postern, name: &str) -> String {
-    text(&of_name(&certificates(postern), name)[0], "serial").to_owned()
-}
-
-fn revoked(postern: &Postern) -> Vec<String> {
-    let rows = certificates(postern);
-    let rows = rows.iter().filter(|row| row["state"] == "revoked");
-    rows.map(|row| text(row, "serial").to_owned()).collect()
-}
+use crate::support::{
+    CLIENT_CRL, certificates, crl, issue, journal_revokes, of_name, openssl, revoked, serial_of,
+    text,
+};
 
 #[test]
 fn a_name_means_every_live_certificate_of_exactly_that_name() {

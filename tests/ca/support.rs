@@ -306,3 +306,22 @@ fn signers(postern: &Postern) -> Vec<(String, PathBuf)> {
 pub(crate) fn everything() -> bool {
     std::env::var_os("POSTERN_TESTS_ALL").is_some_and(|value| value == "1")
 }
+
+/// Issues a certificate of that name into a folder.
+pub(crate) fn issue(postern: &Postern, name: &str, out: &str) {
+    postern
+        .run(&["cert", "issue", name, "--out", out])
+        .expect_code(0);
+}
+
+/// The serial number of the first certificate of that name.
+pub(crate) fn serial_of(postern: &Postern, name: &str) -> String {
+    text(&of_name(&certificates(postern), name)[0], "serial").to_owned()
+}
+
+/// The serial numbers of everything that is revoked.
+pub(crate) fn revoked(postern: &Postern) -> Vec<String> {
+    let rows = certificates(postern);
+    let rows = rows.iter().filter(|row| row["state"] == "revoked");
+    rows.map(|row| text(row, "serial").to_owned()).collect()
+}
