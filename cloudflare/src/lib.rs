@@ -1,0 +1,9 @@
+//! What we want Cloudflare Access to hold, compared with what it holds; and the API client.
+//!
+//! The line is `policies → Desired → Plan → apply`; [`access`] has Cloudflare's words. Nothing here
+//! decides who is admitted; that is `postern-policy`.
+
+pub mod access;
+mod error;
+
+pub use error::{ApiError, ApiErrorKind};
