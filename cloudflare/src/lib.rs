@@ -1,9 +1,11 @@
 //! What we want Cloudflare Access to hold, compared with what it holds; and the API client.
 //!
-//! The line is `policies → Desired → Plan → apply`; [`access`] has Cloudflare's words. Nothing here
-//! decides who is admitted; that is `postern-policy`.
+//! The line is `policies → Desired → Plan → apply`: [`access`] has Cloudflare's words, [`Client`]
+//! speaks them over HTTPS. Nothing here decides who is admitted; that is `postern-policy`.
 
 pub mod access;
+mod client;
 mod error;
 
+pub use client::{ApiToken, Client, ClientOptions, Scope};
 pub use error::{ApiError, ApiErrorKind};
