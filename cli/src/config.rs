@@ -7,7 +7,8 @@ use postern_ca::{CaConfig, Profiles};
 use postern_gateway::{GatewayConfig, Settings};
 use postern_policy::ApplicationSet;
 use postern_policy::config::{
-    ApplicationConfig, CloudflareConfig, ConfigError, ServiceTokenSettings, TokenConfig,
+    ApplicationConfig, CloudflareConfig, CloudflareSettings, ConfigError, ServiceTokenSettings,
+    TokenConfig,
 };
 use serde::Deserialize;
 
@@ -34,6 +35,7 @@ pub(crate) struct Config {
     pub(crate) profiles: Profiles,
     pub(crate) applications: ApplicationSet,
     pub(crate) tokens: Vec<ServiceTokenSettings>,
+    pub(crate) cloudflare: Option<CloudflareSettings>,
     gateway: Option<GatewayConfig>,
 }
 
@@ -67,20 +69,25 @@ impl Config {
         let tokens = postern_policy::config::tokens(file.token)
             .map_err(&mut keep)
             .ok();
-        if let Some(cloudflare) = &file.cloudflare {
-            postern_policy::config::cloudflare(cloudflare)
-                .map_err(&mut keep)
-                .ok();
-        }
-        match (profiles, applications, tokens) {
-            (Some(profiles), Some(applications), Some(tokens)) if errors.is_empty() => Ok(Self {
-                path: path.to_path_buf(),
-                text,
-                profiles,
-                applications,
-                tokens,
-                gateway: file.gateway,
-            }),
+        let cloudflare = file
+            .cloudflare
+            .as_ref()
+            .map(postern_policy::config::cloudflare);
+        let cloudflare = cloudflare.transpose().map_err(&mut keep).ok();
+        match (profiles, applications, tokens, cloudflare) {
+            (Some(profiles), Some(applications), Some(tokens), Some(cloudflare))
+                if errors.is_empty() =>
+            {
+                Ok(Self {
+                    path: path.to_path_buf(),
+                    text,
+                    profiles,
+                    applications,
+                    tokens,
+                    cloudflare,
+                    gateway: file.gateway,
+                })
+            }
             _ => Err(mistakes(path, &text, &errors)),
         }
     }

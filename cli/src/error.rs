@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Conflict,
     Policy,
     Partial,
+    Unreachable,
     Integrity,
     Pending,
     /// `cert verify` alone: the input could not be read.
@@ -35,6 +36,7 @@ impl Kind {
             Self::Conflict => 5,
             Self::Policy => 6,
             Self::Partial => 7,
+            Self::Unreachable => 8,
             Self::Integrity => 9,
             Self::Pending => 10,
         })

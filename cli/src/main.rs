@@ -8,6 +8,7 @@
 )]
 
 mod cli;
+mod cloudflare;
 mod commands;
 mod config;
 mod context;

@@ -1,0 +1,204 @@
+//! How the commands reach Cloudflare: the account, the API token, the address.
+//!
+//! The token comes from the environment, a file, a credential or a prompt; never from a flag's
+//! value.
+
+use std::env;
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args;
+use postern_ca::files;
+use postern_cloudflare::{ApiError, ApiErrorKind, ApiToken, Client, ClientOptions, Scope};
+use tokio::runtime::{Builder, Runtime};
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+
+/// Which account, and as whom.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct CloudflareArgs {
+    /// The account's id; without it, `account_id` in postern.toml
+    #[arg(
+        long,
+        value_name = "ID",
+        env = "CLOUDFLARE_ACCOUNT_ID",
+        hide_env_values = true
+    )]
+    pub(crate) account_id: Option<String>,
+    /// File with the API token of Cloudflare
+    ///
+    /// Without it: CLOUDFLARE_API_TOKEN, `$CREDENTIALS_DIRECTORY/cloudflare-api-token` where
+    /// systemd gives one, or a prompt.
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "CLOUDFLARE_API_TOKEN_FILE",
+        hide_env_values = true
+    )]
+    pub(crate) api_token_file: Option<PathBuf>,
+}
+
+/// A way to one account at Cloudflare.
+pub(crate) struct Edge {
+    pub(crate) client: Client,
+    pub(crate) account: String,
+    runtime: Runtime,
+}
+
+impl CloudflareArgs {
+    /// A client for the account that is meant; nothing is sent yet.
+    pub(crate) fn connect(&self, context: &Context) -> Result<Edge, CommandError> {
+        let account = self.account(context)?;
+        let token = match self.token_without_asking()? {
+            Some(token) => token,
+            None => prompt()?,
+        };
+        connect(account, token)
+    }
+
+    /// The same where nobody can be asked: nothing where there is no API token.
+    pub(crate) fn connect_without_asking(
+        &self,
+        context: &Context,
+    ) -> Result<Option<Edge>, CommandError> {
+        let Some(token) = self.token_without_asking()? else {
+            return Ok(None);
+        };
+        connect(self.account(context)?, token).map(Some)
+    }
+
+    /// The account's id.
+    pub(crate) fn account(&self, context: &Context) -> Result<String, CommandError> {
+        let configured = || -> Result<Option<String>, CommandError> {
+            let cloudflare = context
+                .optional_config()?
+                .and_then(|config| config.cloudflare);
+            Ok(cloudflare.and_then(|cloudflare| cloudflare.account_id))
+        };
+        let account = match &self.account_id {
+            Some(account) => Some(account.clone()),
+            None => configured()?,
+        };
+        account.ok_or_else(|| {
+            CommandError::usage("no account at Cloudflare is named").hint(
+                "write `account_id` in [cloudflare] of postern.toml, or set CLOUDFLARE_ACCOUNT_ID",
+            )
+        })
+    }
+
+    fn token_without_asking(&self) -> Result<Option<ApiToken>, CommandError> {
+        if let Some(path) = &self.api_token_file {
+            return from_file(path).map(Some);
+        }
+        if let Some(token) = env::var(TOKEN_VARIABLE)
+            .ok()
+            .filter(|token| !token.is_empty())
+        {
+            return checked(&Zeroizing::new(token), TOKEN_VARIABLE).map(Some);
+        }
+        let credential = env::var_os("CREDENTIALS_DIRECTORY")
+            .map(|folder| Path::new(&folder).join("cloudflare-api-token"))
+            .filter(|path| path.exists());
+        credential.map(|path| from_file(&path)).transpose()
+    }
+}
+
+impl Edge {
+    /// The account as the API's scope.
+    pub(crate) fn scope(&self) -> Scope {
+        Scope::Account(self.account.clone())
+    }
+
+    /// Waits for a conversation with Cloudflare.
+    pub(crate) fn run<F: Future>(&self, conversation: F) -> F::Output {
+        self.runtime.block_on(conversation)
+    }
+}
+
+fn connect(account: String, token: ApiToken) -> Result<Edge, CommandError> {
+    let base = BASE_VARIABLES.iter().find_map(|name| env::var(name).ok());
+    let options = ClientOptions {
+        base: base.unwrap_or_else(|| BASE.to_owned()),
+        token,
+        timeout: TIMEOUT,
+    };
+    let runtime = Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        CommandError::new(Kind::Failure, format!("cannot start the runtime: {error}"))
+    })?;
+    let client = Client::new(options)?;
+    Ok(Edge {
+        client,
+        account,
+        runtime,
+    })
+}
+
+fn from_file(path: &Path) -> Result<ApiToken, CommandError> {
+    let octets = Zeroizing::new(files::read(path)?);
+    let place = path.display().to_string();
+    let text = std::str::from_utf8(&octets)
+        .map_err(|_| CommandError::usage(format!("{place} is not text")))?;
+    checked(text, &place)
+}
+
+/// What goes into a header must be one word: a whole `.env` file pasted in is found here.
+fn checked(text: &str, place: &str) -> Result<ApiToken, CommandError> {
+    let token = text.trim();
+    let is_word = !token.is_empty() && token.chars().all(|c| c.is_ascii_graphic());
+    if !is_word {
+        return Err(CommandError::usage(format!(
+            "{place} holds no API token: it is one word of printable ASCII"
+        )));
+    }
+    Ok(ApiToken::from(token.to_owned()))
+}
+
+fn prompt() -> Result<ApiToken, CommandError> {
+    if !stdin().is_terminal() {
+        return Err(CommandError::usage(
+            "an API token of Cloudflare is needed, and there is no terminal to ask on",
+        )
+        .hint("set CLOUDFLARE_API_TOKEN, or give --api-token-file"));
+    }
+    let typed = rpassword::prompt_password("API token of Cloudflare: ").map_err(|error| {
+        CommandError::new(Kind::Failure, format!("cannot read the token: {error}"))
+    })?;
+    checked(&Zeroizing::new(typed), "what was typed")
+}
+
+impl From<ApiError> for CommandError {
+    fn from(error: ApiError) -> Self {
+        let kind = match &error.kind {
+            ApiErrorKind::NoAnswer(_)
+            | ApiErrorKind::Unreachable(_)
+            | ApiErrorKind::LimitReached { .. }
+            | ApiErrorKind::ServerFailed { .. } => Kind::Unreachable,
+            ApiErrorKind::Unauthenticated(_)
+            | ApiErrorKind::Forbidden(_)
+            | ApiErrorKind::NotEnabled(_) => Kind::Denied,
+            ApiErrorKind::NotFound => Kind::NotFound,
+            ApiErrorKind::SettingsBusy
+            | ApiErrorKind::ActiveAssociations
+            | ApiErrorKind::TokenInUse
+            | ApiErrorKind::Conflict(_) => Kind::Conflict,
+            ApiErrorKind::Refused { .. } | ApiErrorKind::Unreadable(_) => Kind::Failure,
+        };
+        let denied = kind == Kind::Denied;
+        let told = Self::new(kind, format!("Cloudflare: {error}"));
+        if denied {
+            return told.hint("`postern cloudflare doctor` says which permissions are missing");
+        }
+        told
+    }
+}
+
+const BASE: &str = "https://api.cloudflare.com/client/v4";
+/// The first is ours; the second is what Cloudflare's own SDKs read.
+const BASE_VARIABLES: [&str; 2] = ["CLOUDFLARE_API_BASE", "CLOUDFLARE_BASE_URL"];
+const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
+/// On one call.
+const TIMEOUT: Duration = Duration::from_secs(15);
