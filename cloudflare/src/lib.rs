@@ -4,8 +4,32 @@
 //! speaks them over HTTPS. Nothing here decides who is admitted; that is `postern-policy`.
 
 pub mod access;
+mod chain;
 mod client;
+mod desired;
 mod error;
+pub mod go_duration;
+mod inventory;
+mod ledger;
+pub mod limits;
+mod plan;
+mod remote;
+mod translate;
+pub mod waf;
 
+pub use chain::{Chain, ChainError};
 pub use client::{ApiToken, Client, ClientOptions, Scope};
+pub use desired::{
+    AppReference, Desired, DesiredApplication, DesiredAuthority, DesiredPolicy, Manager, Statement,
+};
 pub use error::{ApiError, ApiErrorKind};
+pub use inventory::{ClientCertificate, Inventory, Standing};
+pub use ledger::{Ledger, ObjectKind, Owned, Recorder};
+pub use plan::{
+    Action, AppField, AppTarget, Change, Class, Conflict, Consent, Consents, Plan, PlannedPolicy,
+    PlannedRule, policy_key,
+};
+pub use remote::{Breadth, Mtls, Remote};
+pub use translate::{
+    Inexpressible, InexpressibleReason, Sources, TokenAtEdge, Translation, WafRules, translate,
+};
