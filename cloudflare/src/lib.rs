@@ -18,7 +18,7 @@ mod translate;
 pub mod waf;
 
 pub use chain::{Chain, ChainError};
-pub use client::{ApiToken, Client, ClientOptions, Scope};
+pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use desired::{
     AppReference, Desired, DesiredApplication, DesiredAuthority, DesiredPolicy, Manager, Statement,
 };
