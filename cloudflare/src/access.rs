@@ -179,6 +179,22 @@ impl AccessPolicy {
     pub fn rules(&self, list: RuleList) -> Vec<AccessRule> {
         rules(self.get(list.key()))
     }
+
+    /// The document as a PUT takes it: everything that came, less what only the server writes.
+    pub fn for_update(&self) -> Self {
+        let mut update = self.clone();
+        for server_side in [
+            "id",
+            "uid",
+            "created_at",
+            "updated_at",
+            "reusable",
+            "app_count",
+        ] {
+            update.remove(server_side);
+        }
+        update
+    }
 }
 
 document! {

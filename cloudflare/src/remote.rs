@@ -166,12 +166,10 @@ async fn mtls(client: &Client, scope: &Scope) -> Result<Mtls, ApiError> {
     let certificates = match client.certificates(scope).await {
         Ok(certificates) => certificates,
         Err(error) => {
-            return match error.kind {
-                ApiErrorKind::NotEnabled(why) | ApiErrorKind::Forbidden(why) => {
-                    Ok(Mtls::Unavailable { why })
-                }
-                _ => Err(error),
-            };
+            if let ApiErrorKind::NotEnabled(why) | ApiErrorKind::Forbidden(why) = error.kind {
+                return Ok(Mtls::Unavailable { why });
+            }
+            return Err(error);
         }
     };
     let settings = client.hostname_settings(scope).await?;

@@ -70,7 +70,7 @@ impl Planner<'_> {
     ) -> Option<AppTarget> {
         let target = format!("app {}", application.name);
         match found {
-            [] => self.to_be_made(application, domain),
+            [] => self.missing(application, domain),
             [app] => self.known(application, app),
             several => {
                 let ids: Vec<&str> = several.iter().map(|app| app.id()).collect();
@@ -85,7 +85,7 @@ impl Planner<'_> {
         }
     }
 
-    fn to_be_made(&mut self, application: &DesiredApplication, domain: &str) -> Option<AppTarget> {
+    fn missing(&mut self, application: &DesiredApplication, domain: &str) -> Option<AppTarget> {
         let target = format!("app {}", application.name);
         if let Manager::Other(manager) = &application.manager {
             let why = format!("{manager} manages it, and there is no application for {domain}");

@@ -6,6 +6,7 @@ use std::fmt;
 use postern_policy::Decision;
 use serde_json::{Value, json};
 
+use super::policies::policy_key;
 use crate::access::AccessRule;
 use crate::desired::DesiredAuthority;
 use crate::ledger::{ObjectKind, Owned};
@@ -270,21 +271,26 @@ impl Change {
 
     /// Whether it makes a recorded object anew.
     pub(super) fn makes(&self, owned: &Owned) -> bool {
-        match &self.action {
-            Action::UploadAuthority(authority) => {
-                owned.kind == ObjectKind::Certificate
-                    && owned.key == authority.fingerprint.to_string()
-            }
-            Action::CreateApp { key, .. } => owned.kind == ObjectKind::App && owned.key == *key,
-            Action::CreateGroup { name, .. } => {
-                owned.kind == ObjectKind::Group && owned.key == *name
-            }
-            Action::CreatePolicy {
-                app: AppTarget::Known(app),
-                policy,
-            } => owned.parent.as_ref() == Some(app) && owned.name == policy.name,
-            _ => false,
+        self.made()
+            .is_some_and(|(kind, key)| kind == owned.kind && key == owned.key)
+    }
+
+    fn made(&self) -> Option<(ObjectKind, String)> {
+        if let Action::UploadAuthority(authority) = &self.action {
+            return Some((ObjectKind::Certificate, authority.fingerprint.to_string()));
         }
+        if let Action::CreateApp { key, .. } = &self.action {
+            return Some((ObjectKind::App, key.clone()));
+        }
+        if let Action::CreateGroup { name, .. } = &self.action {
+            return Some((ObjectKind::Group, name.clone()));
+        }
+        if let Action::CreatePolicy { app, policy } = &self.action
+            && let AppTarget::Known(app) = app
+        {
+            return Some((ObjectKind::Policy, policy_key(app, &policy.name)));
+        }
+        None
     }
 }
 

@@ -30,14 +30,12 @@ impl Purpose {
             Self::Revoked => "revoked",
         }
     }
+}
 
-    /// Whether a name less means somebody less.
-    fn admits(self) -> bool {
-        match self {
-            Self::Admitted | Self::Required => true,
-            Self::Revoked => false,
-        }
-    }
+/// One group: what it is there, and what it is to hold.
+struct Placed<'a> {
+    existing: Option<(&'a AccessGroup, BTreeSet<String>)>,
+    names: BTreeSet<String>,
 }
 
 impl<'a> Planner<'a> {
@@ -71,72 +69,64 @@ impl<'a> Planner<'a> {
     fn place(&mut self, prefix: &str, purpose: Purpose, names: &BTreeSet<String>) -> Vec<String> {
         let existing = self.existing(prefix);
         let mut missing = names.clone();
-        let mut placed: BTreeMap<
-            u32,
-            (Option<(&AccessGroup, BTreeSet<String>)>, BTreeSet<String>),
-        > = BTreeMap::new();
+        let mut placed: BTreeMap<u32, Placed<'_>> = BTreeMap::new();
         for (number, group) in existing {
             let there = members(group);
-            let kept: BTreeSet<String> = there.intersection(&missing).cloned().collect();
-            missing.retain(|name| !kept.contains(name));
-            placed.insert(number, (Some((group, there)), kept));
+            let names: BTreeSet<String> = there.intersection(&missing).cloned().collect();
+            missing.retain(|name| !names.contains(name));
+            let place = Placed {
+                existing: Some((group, there)),
+                names,
+            };
+            placed.insert(number, place);
         }
         let mut numbers = 1..;
         while let Some(next) = missing.pop_first() {
-            let room = placed
-                .values_mut()
-                .find(|(_, kept)| kept.len() < RULES_PER_GROUP);
-            match room {
-                Some((_, kept)) => {
-                    kept.insert(next);
-                }
-                None => {
-                    let number = numbers.find(|number| !placed.contains_key(number));
-                    placed.insert(number.unwrap_or(u32::MAX), (None, BTreeSet::from([next])));
-                }
+            let has_room = |place: &&mut Placed<'_>| place.names.len() < RULES_PER_GROUP;
+            if let Some(place) = placed.values_mut().find(has_room) {
+                place.names.insert(next);
+                continue;
             }
+            let number = numbers.find(|number| !placed.contains_key(number));
+            let place = Placed {
+                existing: None,
+                names: BTreeSet::from([next]),
+            };
+            placed.insert(number.unwrap_or(u32::MAX), place);
         }
-        placed.retain(|_, (_, kept)| !kept.is_empty());
+        placed.retain(|_, place| !place.names.is_empty());
         let mut group_names = Vec::new();
-        for (number, (group, kept)) in placed {
+        for (number, place) in placed {
             let name = format!("{prefix} #{number}");
-            self.group(&name, purpose, group, kept);
+            self.group(&name, purpose, place);
             group_names.push(name);
         }
         group_names
     }
 
-    fn group(
-        &mut self,
-        name: &str,
-        purpose: Purpose,
-        existing: Option<(&AccessGroup, BTreeSet<String>)>,
-        names: BTreeSet<String>,
-    ) {
+    fn group(&mut self, name: &str, purpose: Purpose, place: Placed<'_>) {
         let target = format!("group {name:?}");
-        let Some((group, there)) = existing else {
+        let names = place.names;
+        let Some((group, there)) = place.existing else {
             let action = Action::CreateGroup {
                 name: name.to_owned(),
                 names,
             };
             return self.change(target, Class::Ordinary, action);
         };
-        // A name of ours that a change by hand doubled or a foreign rule added shows up here too.
+        // A name that a change by hand doubled, or a foreign rule, shows up here too.
         if there == names && group.rules(RuleList::Include).len() == names.len() {
             return;
         }
-        let (added, removed) = (
-            names.difference(&there).count(),
-            there.difference(&names).count(),
-        );
-        let takes_away = match purpose.admits() {
-            true => removed > 0,
-            false => added > 0,
+        let added = names.difference(&there).count();
+        let removed = there.difference(&names).count();
+        let takes_away = match purpose {
+            Purpose::Admitted | Purpose::Required => removed > 0,
+            Purpose::Revoked => added > 0,
         };
-        let class = if takes_away {
-            Class::TakesAway
-        } else {
-            Class::Ordinary
+        let class = match takes_away {
+            true => Class::TakesAway,
+            false => Class::Ordinary,
         };
         let action = Action::UpdateGroup {
             name: name.to_owned(),
@@ -212,10 +202,12 @@ fn number(name: &str, prefix: &str) -> Option<u32> {
 }
 
 fn members(group: &AccessGroup) -> BTreeSet<String> {
-    let rules = group.rules(RuleList::Include).into_iter();
-    let names = rules.filter_map(|rule| match rule {
-        AccessRule::CommonName(name) => Some(name),
-        _ => None,
-    });
-    names.collect()
+    let rules = group.rules(RuleList::Include);
+    let mut names = BTreeSet::new();
+    for rule in rules {
+        if let AccessRule::CommonName(name) = rule {
+            names.insert(name);
+        }
+    }
+    names
 }

@@ -86,7 +86,7 @@ impl Parting<'_> {
     }
 
     fn certificates(&mut self) -> Result<(), InexpressibleReason> {
-        let mut include = certificate_rules(self.policy.include(), self.policy, &self.expansion);
+        let mut include = certificate_rules(self.policy.include(), &self.expansion);
         let admitted = self.expansion.admitted(self.policy);
         let names = admitted.as_ref().map_or(0, BTreeSet::len);
         if include.is_empty() && admitted.is_none() {
@@ -120,11 +120,11 @@ impl Parting<'_> {
 
     fn tokens(&mut self) -> Result<(), InexpressibleReason> {
         let include = self.policy.include();
-        let named = include.iter().filter_map(|rule| match rule {
-            Rule::ServiceToken(name) => Some(name),
-            _ => None,
-        });
-        for name in named.collect::<BTreeSet<_>>() {
+        for name in include
+            .iter()
+            .filter_map(token_name)
+            .collect::<BTreeSet<_>>()
+        {
             let Some(rule) = self.token(name) else {
                 continue;
             };
@@ -173,7 +173,7 @@ impl Parting<'_> {
         include: Vec<AccessRule>,
     ) -> Result<Option<DesiredPolicy>, InexpressibleReason> {
         let policy = self.policy;
-        let mut require = certificate_rules(policy.require(), policy, &self.expansion);
+        let mut require = certificate_rules(policy.require(), &self.expansion);
         require.extend(others(policy.require()));
         let mut exclude = self.expansion.exclude(policy);
         exclude.extend(others(policy.exclude()));
@@ -210,9 +210,9 @@ impl Parting<'_> {
     }
 
     fn token_rule(&mut self, rule: &Rule) -> Option<AccessRule> {
-        match rule {
-            Rule::ServiceToken(name) => self.token(name),
-            _ => Some(AccessRule::AnyValidServiceToken),
+        match token_name(rule) {
+            Some(name) => self.token(name),
+            None => Some(AccessRule::AnyValidServiceToken),
         }
     }
 
@@ -283,10 +283,9 @@ impl Parting<'_> {
     /// The names that the edge would go on admitting by these rules.
     fn revoked(&self, include: &[AccessRule]) -> BTreeSet<String> {
         let admits = |name: &str| {
-            include.iter().any(|rule| match rule {
-                AccessRule::Certificate => true,
-                AccessRule::CommonName(exact) => exact == name,
-                _ => false,
+            include.iter().any(|rule| {
+                let exact = matches!(rule, AccessRule::CommonName(exact) if exact == name);
+                exact || *rule == AccessRule::Certificate
             })
         };
         let names = self.sources.inventory.revoked_names().into_iter();
@@ -295,4 +294,11 @@ impl Parting<'_> {
             .map(str::to_owned)
             .collect()
     }
+}
+
+fn token_name(rule: &Rule) -> Option<&TokenName> {
+    if let Rule::ServiceToken(name) = rule {
+        return Some(name);
+    }
+    None
 }

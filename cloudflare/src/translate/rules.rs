@@ -9,21 +9,15 @@ use crate::access::AccessRule;
 use crate::inventory::Inventory;
 
 /// The certificate rules of a list.
-pub(super) fn certificate_rules(
-    list: &[Rule],
-    policy: &Policy,
-    expansion: &Expansion,
-) -> Vec<AccessRule> {
+pub(super) fn certificate_rules(list: &[Rule], expansion: &Expansion) -> Vec<AccessRule> {
     let rules = list.iter().filter(|rule| rule.needs_certificate());
     let mut written = Vec::new();
     for rule in rules {
-        let rule = match (rule, policy.edge()) {
-            _ if expansion.replaces(rule) => continue,
-            (Rule::Certificate, _) => AccessRule::Certificate,
-            (Rule::CommonName(name), _) => AccessRule::CommonName(name.as_str().to_owned()),
-            // Not expressible: the strategies that are left mean any certificate of the CA.
-            _ => AccessRule::Certificate,
-        };
+        if expansion.replaces(rule) {
+            continue;
+        }
+        // Not expressible: the strategies that are left mean any certificate of the CA.
+        let rule = exactly(rule).unwrap_or(AccessRule::Certificate);
         if !written.contains(&rule) {
             written.push(rule);
         }
@@ -96,12 +90,8 @@ impl Expansion {
     /// The certificate rules of `exclude` that Access has; the others are left out of the names,
     /// or left to the gateway.
     pub(super) fn exclude(&self, policy: &Policy) -> Vec<AccessRule> {
-        let rules = policy.exclude().iter().filter_map(|rule| match rule {
-            Rule::Certificate => Some(AccessRule::Certificate),
-            Rule::CommonName(name) => Some(AccessRule::CommonName(name.as_str().to_owned())),
-            _ => None,
-        });
-        rules.collect()
+        let expressible = policy.exclude().iter().filter_map(exactly);
+        expressible.collect()
     }
 
     fn replaces(&self, rule: &Rule) -> bool {
@@ -142,6 +132,14 @@ fn admits(policy: &Policy, identity: &CertificateIdentity) -> bool {
             .iter()
             .filter(of_certificates)
             .any(|rule| matches(&rule))
+}
+
+/// The certificate rule that Access has too.
+fn exactly(rule: &Rule) -> Option<AccessRule> {
+    if let Rule::CommonName(name) = rule {
+        return Some(AccessRule::CommonName(name.as_str().to_owned()));
+    }
+    (*rule == Rule::Certificate).then_some(AccessRule::Certificate)
 }
 
 fn satisfies(policy: &Policy, identity: &CertificateIdentity) -> bool {
