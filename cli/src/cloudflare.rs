@@ -3,6 +3,10 @@
 //! The token comes from the environment, a file, a credential or a prompt; never from a flag's
 //! value.
 
+mod inventory;
+pub(crate) mod ledger;
+pub(crate) mod situation;
+
 use std::env;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};

@@ -92,6 +92,11 @@ impl Config {
         }
     }
 
+    /// What relative paths in the file count from.
+    pub(crate) fn folder(&self) -> &Path {
+        folder_of(&self.path)
+    }
+
     /// The gateway's settings: every file it names read and checked.
     pub(crate) fn gateway(self) -> Result<Settings, CommandError> {
         let Some(gateway) = self.gateway else {

@@ -108,6 +108,14 @@ impl App {
         domains
     }
 
+    /// Whether it answers for this host and path.
+    pub fn answers_for(&self, domain: &str) -> bool {
+        let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+        self.domains()
+            .iter()
+            .any(|other| bare(other) == bare(domain))
+    }
+
     /// The audience tag that its JWTs carry.
     pub fn aud(&self) -> Option<&str> {
         self.text("aud")

@@ -4,6 +4,7 @@
 //! speaks them over HTTPS. Nothing here decides who is admitted; that is `postern-policy`.
 
 pub mod access;
+mod adopt;
 mod apply;
 mod chain;
 mod client;
@@ -18,6 +19,7 @@ mod remote;
 mod translate;
 pub mod waf;
 
+pub use adopt::{AdoptError, Adoption, adoptable, adoption_of};
 pub use apply::{Applied, Applier, ApplyError};
 pub use chain::{Chain, ChainError};
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};

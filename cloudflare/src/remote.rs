@@ -103,11 +103,7 @@ impl Remote {
 
     /// The applications that answer for this domain.
     pub fn apps_for<'a>(&'a self, domain: &'a str) -> impl Iterator<Item = &'a App> {
-        let bare = domain.trim_end_matches('/');
-        self.apps.iter().filter(move |app| {
-            let mut domains = app.domains().into_iter();
-            domains.any(|other| other.trim_end_matches('/').eq_ignore_ascii_case(bare))
-        })
+        self.apps.iter().filter(move |app| app.answers_for(domain))
     }
 
     async fn complete(

@@ -1,6 +1,6 @@
 //! `[cloudflare]` and `[application.cloudflare]`: checked here, used by the push.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -34,6 +34,8 @@ pub struct CloudflareConfig {
     #[serde(default)]
     ca_name: Option<Spanned<String>>,
     #[serde(default)]
+    chain: Option<PathBuf>,
+    #[serde(default)]
     hostnames: Option<Spanned<HostnamesConfig>>,
 }
 
@@ -53,6 +55,8 @@ pub struct CloudflareSettings {
     pub account_id: Option<String>,
     /// The name of the uploaded CA.
     pub ca_name: Option<String>,
+    /// The chain to upload in place of the home's, PEM: of a CA that is not ours.
+    pub chain: Option<PathBuf>,
     /// The hostnames to associate with the CA.
     pub hostnames: CloudflareHostnames,
 }
@@ -83,6 +87,7 @@ pub fn cloudflare(config: &CloudflareConfig) -> Result<CloudflareSettings, Vec<C
     Ok(CloudflareSettings {
         account_id: account_id.expect(checked),
         ca_name: ca_name.expect(checked),
+        chain: config.chain.clone(),
         hostnames: hostnames.expect(checked),
     })
 }

@@ -1,0 +1,78 @@
+//! `postern cloudflare plan`
+
+use clap::Args;
+use postern_cloudflare::{Breadth, Consent, Consents, WafRules};
+
+use super::report;
+use crate::cloudflare::CloudflareArgs;
+use crate::cloudflare::situation::{Assumptions, Situation};
+use crate::commands::Outcome;
+use crate::context::Context;
+
+/// Show what `apply` would change at Cloudflare, and what the edge will not enforce
+///
+/// Examples:
+///   postern cloudflare plan
+///   postern cloudflare plan --allow-reorder
+///   postern cloudflare plan -o json | jq '.statements[] | select(.gateway_only != [])'
+///
+/// Nothing is written. For every policy it says what the edge enforces and what only the gateway
+/// enforces. Exit code 0: nothing to do; 10: something to do; 5: something stands in the way; 6: a
+/// policy cannot be expressed at the edge.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct PlanArgs {
+    #[command(flatten)]
+    pub(crate) consents: ConsentArgs,
+    #[command(flatten)]
+    pub(crate) cloudflare: CloudflareArgs,
+}
+
+/// What goes beyond our own objects and their contents.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ConsentArgs {
+    /// Move policies that are not ours behind ours, each on a line of its own
+    #[arg(long)]
+    allow_reorder: bool,
+    /// Repair the decision of a policy of ours, such as `allow` for a machine
+    #[arg(long)]
+    allow_decision_change: bool,
+    /// The WAF rules that the plan prints are in place
+    #[arg(long)]
+    waf_in_place: bool,
+}
+
+impl ConsentArgs {
+    pub(crate) fn consents(self) -> Consents {
+        Consents {
+            reorder: consent(self.allow_reorder),
+            decision_change: consent(self.allow_decision_change),
+        }
+    }
+
+    pub(crate) fn assumptions(self, breadth: Breadth) -> Assumptions {
+        let waf = match self.waf_in_place {
+            true => WafRules::InPlace,
+            false => WafRules::NotYet,
+        };
+        Assumptions { waf, breadth }
+    }
+}
+
+fn consent(given: bool) -> Consent {
+    match given {
+        true => Consent::Given,
+        false => Consent::NotGiven,
+    }
+}
+
+pub(crate) fn run(context: &Context, args: &PlanArgs) -> Outcome {
+    let config = context.config()?;
+    let authority = context.authority()?;
+    let edge = args.cloudflare.connect(context)?;
+    let assumptions = args.consents.assumptions(Breadth::Ours);
+    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let plan = situation.plan(args.consents.consents());
+    report::print(context.format, &edge, &situation, &plan)?;
+    Ok(report::outcome(&plan))
+}
