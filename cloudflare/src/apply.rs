@@ -3,7 +3,7 @@
 //! What fails half-way is finished by planning and applying again: a call whose answer never came
 //! was recorded as intended, and is recognised by that.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::access::{
@@ -36,6 +36,18 @@ pub enum ApplyError {
     /// Our own record: nothing is sent that could not be recorded.
     #[error("the record cannot be written: {0}")]
     Record(String),
+    /// Success was answered, and the answer shows less than was sent.
+    #[error(
+        "Cloudflare reported success, and its answer shows {there} of {sent} entries of `{list}`: run it again; what was not ours among them has to be put back by hand"
+    )]
+    Partial {
+        /// Which list.
+        list: String,
+        /// How many were sent.
+        sent: usize,
+        /// How many the answer shows.
+        there: usize,
+    },
     /// What the plan relied on is gone since.
     #[error("{what} is gone since the plan was made: plan again")]
     Gone {
@@ -97,9 +109,9 @@ impl<'a, R: Recorder> Applier<'a, R> {
                     name: None,
                     associated_hostnames: hostnames.iter().cloned().collect(),
                 };
-                let update = self.client.update_certificate(self.scope, id, &update);
-                update.await?;
-                Ok(())
+                let updated = self.client.update_certificate(self.scope, id, &update);
+                let there = updated.await?.associated_hostnames().len();
+                holds("associated_hostnames", hostnames.len(), there)
             }
             Action::RemoveAuthority { key, id } => {
                 self.client.delete_mtls_ca(self.scope, id).await?;
@@ -117,8 +129,8 @@ impl<'a, R: Recorder> Applier<'a, R> {
                 name, id, names, ..
             } => {
                 let document = group(name, names.iter());
-                self.client.update_group(self.scope, id, &document).await?;
-                Ok(())
+                let updated = self.client.update_group(self.scope, id, &document).await?;
+                hold_all(document.as_map(), updated.as_map())
             }
             Action::DeleteGroup { key, id } => {
                 self.client.delete_group(self.scope, id).await?;
@@ -149,7 +161,9 @@ impl<'a, R: Recorder> Applier<'a, R> {
             associated_hostnames: authority.hostnames.iter().cloned().collect(),
         };
         let made = self.client.create_certificate(self.scope, &new).await;
-        self.made(owned, made.map(|certificate| certificate.id().to_owned()))
+        let made = self.made(owned, made, |certificate| certificate.id())?;
+        let there = made.associated_hostnames().len();
+        holds("associated_hostnames", authority.hostnames.len(), there)
     }
 
     /// The settings are one list for all hosts: read, merged, written whole.
@@ -184,7 +198,8 @@ impl<'a, R: Recorder> Applier<'a, R> {
             app.set(field.key(), field.value());
         }
         let made = self.client.create_app(self.scope, &app).await;
-        self.made(owned, made.map(|app| app.id().to_owned()))
+        self.made(owned, made, |app| app.id())?;
+        Ok(())
     }
 
     /// A PUT replaces everything: read, changed in one field, written.
@@ -193,8 +208,8 @@ impl<'a, R: Recorder> Applier<'a, R> {
         let app = app.ok_or_else(|| gone("application", id))?;
         let mut update = app.for_update();
         update.set(field.key(), field.value());
-        self.client.update_app(self.scope, id, &update).await?;
-        Ok(())
+        let updated = self.client.update_app(self.scope, id, &update).await?;
+        hold_all(update.as_map(), updated.as_map())
     }
 
     async fn create_group(
@@ -203,11 +218,10 @@ impl<'a, R: Recorder> Applier<'a, R> {
         names: impl Iterator<Item = &String>,
     ) -> Result<(), ApplyError> {
         let owned = self.intend(ObjectKind::Group, name, name, None)?;
-        let made = self
-            .client
-            .create_group(self.scope, &group(name, names))
-            .await;
-        self.made(owned, made.map(|group| group.id().to_owned()))
+        let document = group(name, names);
+        let made = self.client.create_group(self.scope, &document).await;
+        let made = self.made(owned, made, |group| group.id())?;
+        hold_all(document.as_map(), made.as_map())
     }
 
     async fn create_policy(
@@ -225,8 +239,9 @@ impl<'a, R: Recorder> Applier<'a, R> {
         let key = policy_key(&app, &policy.name);
         let owned = self.intend(ObjectKind::Policy, &key, &policy.name, Some(app.clone()))?;
         let made = self.client.create_app_policy(self.scope, &app, &document);
-        let made = made.await.map(|policy| policy.id().to_owned());
-        self.made(owned, made)
+        let made = made.await;
+        let made = self.made(owned, made, |policy| policy.id())?;
+        hold_all(document.as_map(), made.as_map())
     }
 
     /// Everything but its place, which has changes of its own.
@@ -258,8 +273,8 @@ impl<'a, R: Recorder> Applier<'a, R> {
         let update = self
             .client
             .update_app_policy(self.scope, app, id, &document);
-        update.await?;
-        Ok(())
+        let updated = update.await?;
+        hold_all(document.as_map(), updated.as_map())
     }
 
     fn write(&self, document: &mut AccessPolicy, policy: &PlannedPolicy) -> Result<(), ApplyError> {
@@ -313,12 +328,18 @@ impl<'a, R: Recorder> Applier<'a, R> {
     }
 
     /// Records the id; or forgets the intention where the call surely did nothing.
-    fn made(&mut self, owned: Owned, id: Result<String, ApiError>) -> Result<(), ApplyError> {
-        match id {
-            Ok(id) => self.record(Owned {
-                id: Some(id),
-                ..owned
-            }),
+    fn made<T>(
+        &mut self,
+        owned: Owned,
+        made: Result<T, ApiError>,
+        id: impl Fn(&T) -> &str,
+    ) -> Result<T, ApplyError> {
+        match made {
+            Ok(object) => {
+                let id = Some(id(&object).to_owned());
+                self.record(Owned { id, ..owned })?;
+                Ok(object)
+            }
             Err(error) => {
                 if !may_have_been_made(&error.kind) {
                     self.forget(owned.kind, &owned.key)?;
@@ -346,6 +367,26 @@ impl<'a, R: Recorder> Applier<'a, R> {
 /// A conflict may be with our own object, made by a call that was cut off and sent again.
 fn may_have_been_made(kind: &ApiErrorKind) -> bool {
     kind.may_have_taken_effect() || matches!(kind, ApiErrorKind::Conflict(_))
+}
+
+/// A success of which only a part is true is no success.
+fn hold_all(sent: &Map<String, Value>, there: &Map<String, Value>) -> Result<(), ApplyError> {
+    let lists = sent
+        .iter()
+        .filter_map(|(key, value)| Some((key, value.as_array()?.len())));
+    for (key, length) in lists {
+        let there = there.get(key).and_then(Value::as_array).map_or(0, Vec::len);
+        holds(key, length, there)?;
+    }
+    Ok(())
+}
+
+fn holds(list: &str, sent: usize, there: usize) -> Result<(), ApplyError> {
+    if there >= sent {
+        return Ok(());
+    }
+    let list = list.to_owned();
+    Err(ApplyError::Partial { list, sent, there })
 }
 
 fn group<'n>(name: &str, names: impl Iterator<Item = &'n String>) -> AccessGroup {

@@ -100,6 +100,7 @@ fn finished(applied: Applied, plan: &Plan) -> Result<(), CommandError> {
         (0, ApplyError::Api(error)) => CommandError::from(error).kind,
         (0, ApplyError::Record(_)) => Kind::Failure,
         (0, ApplyError::Gone { .. }) => Kind::Conflict,
+        (0, ApplyError::Partial { .. }) => Kind::Partial,
         _ => Kind::Partial,
     };
     Err(CommandError::new(kind, message).hint("run it again: it goes on from there"))
