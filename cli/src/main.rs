@@ -7,11 +7,13 @@
     reason = "the doc comments of arguments are help text, read in a terminal"
 )]
 
+mod cadence;
 mod cli;
 mod commands;
 mod config;
 mod context;
 mod error;
+mod evidence;
 mod output;
 mod passphrase;
 mod selection;
