@@ -97,6 +97,19 @@ impl Config {
         folder_of(&self.path)
     }
 
+    /// The file that the gateway's events go to, if they go to one.
+    pub(crate) fn events_file(&self) -> Option<PathBuf> {
+        let events = self.gateway.as_ref()?.events.as_ref()?.get_ref();
+        (events != "stdout").then(|| folder_of(&self.path).join(events))
+    }
+
+    /// The files of the gateway's trust anchors.
+    pub(crate) fn trust_files(&self) -> Vec<PathBuf> {
+        let trust = self.gateway.iter().flat_map(|gateway| &gateway.trust);
+        let folder = folder_of(&self.path);
+        trust.map(|path| folder.join(path.get_ref())).collect()
+    }
+
     /// The gateway's settings: every file it names read and checked.
     pub(crate) fn gateway(self) -> Result<Settings, CommandError> {
         let Some(gateway) = self.gateway else {

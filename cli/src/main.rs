@@ -7,12 +7,14 @@
     reason = "the doc comments of arguments are help text, read in a terminal"
 )]
 
+mod cadence;
 mod cli;
 mod cloudflare;
 mod commands;
 mod config;
 mod context;
 mod error;
+mod evidence;
 mod output;
 mod passphrase;
 mod selection;
