@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use postern_policy::CertificateIdentity;
 
-/// Every certificate of ours that has not ended.
+/// Every client certificate of ours.
 #[derive(Clone, Debug, Default)]
 pub struct Inventory {
     clients: Vec<ClientCertificate>,
 }
 
-/// A certificate of ours that has not ended.
+/// A client certificate of ours.
 #[derive(Clone, Debug)]
 pub struct ClientCertificate {
     /// Who it is about.
@@ -24,8 +24,10 @@ pub struct ClientCertificate {
 pub enum Standing {
     /// It is.
     Live,
-    /// It is revoked, or on hold.
+    /// It is revoked, or on hold, and has not ended.
     Revoked,
+    /// It has ended: the edge refuses it too.
+    Ended,
 }
 
 impl Inventory {
@@ -44,6 +46,17 @@ impl Inventory {
         let live: BTreeSet<&str> = self.live().filter_map(name).collect();
         let revoked = self.with(Standing::Revoked).filter_map(name);
         revoked.filter(|name| !live.contains(name)).collect()
+    }
+
+    /// The names all of whose certificates have ended.
+    pub fn ended_names(&self) -> BTreeSet<&str> {
+        let others = self
+            .clients
+            .iter()
+            .filter(|client| client.standing != Standing::Ended);
+        let others: BTreeSet<&str> = others.filter_map(|client| name(&client.identity)).collect();
+        let ended = self.with(Standing::Ended).filter_map(name);
+        ended.filter(|name| !others.contains(name)).collect()
     }
 
     fn with(&self, standing: Standing) -> impl Iterator<Item = &CertificateIdentity> {

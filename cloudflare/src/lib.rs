@@ -14,8 +14,10 @@ pub mod go_duration;
 mod inventory;
 mod ledger;
 pub mod limits;
+pub mod lint;
 mod plan;
 mod remote;
+pub mod terraform;
 mod translate;
 pub mod waf;
 

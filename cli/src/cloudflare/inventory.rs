@@ -11,7 +11,7 @@ use postern_policy::{CertificateIdentity, TokenName};
 
 use crate::error::{CommandError, Kind};
 
-/// Every client certificate that has not ended.
+/// Every client certificate.
 pub(crate) fn clients(
     authority: &CertificateAuthority,
     now: u64,
@@ -43,8 +43,7 @@ pub(crate) fn tokens(
     Ok(standing.collect())
 }
 
-/// `None` for what the edge has nothing to do with: servers, the publisher, what was never signed
-/// or has ended.
+/// `None` for what the edge has nothing to do with: servers, the publisher, what was never signed.
 fn standing(record: &CertificateRecord, now: u64) -> Option<Standing> {
     if record.issuer != IssuerRole::Client || record.profile == PUBLISHER {
         return None;
@@ -54,10 +53,10 @@ fn standing(record: &CertificateRecord, now: u64) -> Option<Standing> {
         CertificateState::Held | CertificateState::Revoked if record.not_after > now => {
             Some(Standing::Revoked)
         }
-        CertificateState::Held
-        | CertificateState::Revoked
-        | CertificateState::Pending
-        | CertificateState::Expired => None,
+        CertificateState::Held | CertificateState::Revoked | CertificateState::Expired => {
+            Some(Standing::Ended)
+        }
+        CertificateState::Pending => None,
     }
 }
 
