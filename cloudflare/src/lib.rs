@@ -6,6 +6,8 @@
 pub mod access;
 mod client;
 mod error;
+mod http;
+pub mod probe;
 
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use error::{ApiError, ApiErrorKind};
