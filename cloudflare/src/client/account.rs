@@ -45,6 +45,11 @@ impl Client {
         Ok(listed.into_iter().find(|listed| listed.id() == account))
     }
 
+    /// Reads one zone; `None` where there is none (404).
+    pub async fn zone(&self, id: &str) -> Result<Option<Zone>, ApiError> {
+        self.find(Call::get(path(&["zones", id]))).await
+    }
+
     /// Lists the zones that the token sees.
     pub async fn zones(&self) -> Result<Vec<Zone>, ApiError> {
         self.list(path(&["zones"])).await

@@ -3,9 +3,10 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::classify::classify;
+use super::classify::{classify, message};
 use crate::error::ApiErrorKind;
 
 /// One of `errors`.
@@ -51,6 +52,16 @@ pub(super) fn refusal(status: u16, body: &[u8]) -> ApiErrorKind {
     let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
     let errors = envelope.and_then(|envelope| envelope.errors);
     classify(status, &errors.unwrap_or_default())
+}
+
+/// What an answer says, without judging it: the message of its errors, and its result.
+pub(super) fn told(body: &[u8]) -> (String, Value) {
+    let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
+    let (errors, result) = envelope
+        .map(|envelope| (envelope.errors.unwrap_or_default(), envelope.result))
+        .unwrap_or_default();
+    let result = result.and_then(|result| serde_json::from_str(result.get()).ok());
+    (message(&errors), result.unwrap_or_default())
 }
 
 /// Says where, not what: the text of serde's errors quotes values, and one may be a secret.

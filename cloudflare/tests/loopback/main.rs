@@ -1,6 +1,9 @@
 //! The client, doctor and the probe against servers on loopback.
 
 mod calls;
+mod doctor;
+mod emulated;
+mod live;
 mod probe;
 mod retries;
 mod scripted;
