@@ -2,6 +2,7 @@
 
 mod calls;
 mod doctor;
+mod edge;
 mod emulated;
 mod live;
 mod probe;
