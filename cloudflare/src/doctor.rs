@@ -39,6 +39,8 @@ pub struct DoctorReport {
 pub struct Finding {
     /// What it is: a permission group by Cloudflare's name, or a part of the account.
     pub what: String,
+    /// Whether Postern cannot do without it.
+    pub weight: Weight,
     /// How it stands.
     pub standing: Standing,
     /// What was seen.
@@ -61,11 +63,24 @@ pub enum Standing {
     Unknown,
 }
 
+/// Whether something is needed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Weight {
+    /// Without it some command fails.
+    Needed,
+    /// It would be better.
+    Advice,
+}
+
 impl DoctorReport {
     /// Whether nothing that is needed is known to be missing.
     pub fn is_healthy(&self) -> bool {
-        let mut standings = self.findings.iter().map(|finding| finding.standing);
-        standings.all(|standing| matches!(standing, Standing::Ok | Standing::Unknown))
+        let mut needed = self
+            .findings
+            .iter()
+            .filter(|it| it.weight == Weight::Needed);
+        needed.all(|it| matches!(it.standing, Standing::Ok | Standing::Unknown))
     }
 }
 
@@ -73,10 +88,16 @@ impl Finding {
     fn new(what: &str, standing: Standing, detail: impl Into<String>) -> Self {
         Self {
             what: what.to_owned(),
+            weight: Weight::Needed,
             standing,
             detail: detail.into(),
             remedy: None,
         }
+    }
+
+    fn advice(mut self) -> Self {
+        self.weight = Weight::Advice;
+        self
     }
 
     fn remedy(mut self, remedy: impl Into<String>) -> Self {
@@ -115,6 +136,7 @@ pub async fn examine(
     let organization = account::organization(client, scope).await?;
     findings.extend(organization.findings);
     findings.push(account::zones(client).await?);
+    findings.push(account::expiry_alert(client, &account).await?);
     let allowed = permissions::allowed(client, &account, &verified.id).await?;
     findings.extend(permissions::examine(client, scope, &account, allowed.as_deref(), now).await?);
     Ok(DoctorReport {

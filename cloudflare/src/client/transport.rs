@@ -99,7 +99,8 @@ impl Transport {
 
     async fn attempt(&self, call: &Call) -> Result<Answer, ApiErrorKind> {
         let exchange = self.exchange(call).await?;
-        if exchange.status.is_success() {
+        // Some failures come under a good status.
+        if exchange.status.is_success() && !envelope::says_failure(&exchange.body) {
             return Ok(exchange.body);
         }
         Err(self.refusal(&exchange))

@@ -4,7 +4,7 @@ use time::format_description::well_known::Rfc3339;
 use time::{Duration, OffsetDateTime};
 
 use super::{Finding, Seen, Standing, is_denied, seen};
-use crate::access::{Organization, VerifiedApiToken};
+use crate::access::{AlertPolicy, Organization, VerifiedApiToken};
 use crate::client::{Client, Scope};
 use crate::error::{ApiError, ApiErrorKind};
 
@@ -120,15 +120,30 @@ fn seat(what: &str, found: &Organization) -> Seat {
 /// Organizations made since 2026-10-05 are strict and stay so.
 fn strictness(strict: Option<bool>) -> Finding {
     let what = "strict service tokens";
-    match strict {
+    let finding = match strict {
         Some(true) => Finding::new(what, Standing::Ok, "a bad token gets 401 or 403"),
         Some(false) | None => Finding::new(
             what,
-            Standing::Insufficient,
-            "off: a bad token gets a redirect to the login page (302), which robots read as a page",
+            Standing::Missing,
+            "a bad token gets a redirect to the login page (302), which robots take for a page",
         )
         .remedy("set `strict_service_token_auth` in the organization when no client needs the 302"),
-    }
+    };
+    finding.advice()
+}
+
+/// Cloudflare's own alert comes once, a week before a token ends.
+pub(super) async fn expiry_alert(client: &Client, account: &str) -> Result<Finding, ApiError> {
+    let what = "alert before service tokens expire";
+    let finding = match seen(client.alert_policies(account).await)? {
+        Seen::Answer(alerts) if alerts.iter().any(AlertPolicy::is_for_expiring_tokens) => {
+            Finding::new(what, Standing::Ok, "on; it comes one week before")
+        }
+        Seen::Answer(_) => Finding::new(what, Standing::Missing, "off")
+            .remedy("add a notification of type `expiring_service_token_alert`"),
+        Seen::Refused(why) => Finding::new(what, Standing::Unknown, why.to_string()),
+    };
+    Ok(finding.advice())
 }
 
 /// Hosts can be associated with a CA only in zones of the account.
@@ -178,7 +193,7 @@ mod tests {
 
     #[test]
     fn an_organization_that_does_not_say_is_not_strict() {
-        assert_eq!(strictness(None).standing, Standing::Insufficient);
+        assert_eq!(strictness(None).standing, Standing::Missing);
         assert_eq!(strictness(Some(true)).standing, Standing::Ok);
     }
 }

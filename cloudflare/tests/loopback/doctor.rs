@@ -2,8 +2,9 @@
 
 use postern_cloudflare::ApiErrorKind;
 use postern_cloudflare::doctor::{
-    DoctorReport, LAYOUTS_WITHOUT_MTLS, MtlsAvailability, Standing, examine,
+    DoctorReport, LAYOUTS_WITHOUT_MTLS, MtlsAvailability, Standing, Weight, examine,
 };
+use postern_fixtures::TestPki;
 use postern_fixtures::access::{ApiTokenKind, Options, Permission, PermissionGroup, Plan};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -83,7 +84,7 @@ async fn each_missing_permission_is_named_and_no_other() {
         let named: Vec<_> = report
             .findings
             .iter()
-            .filter(|finding| finding.standing == Standing::Missing)
+            .filter(|it| it.weight == Weight::Needed && it.standing == Standing::Missing)
             .collect();
         assert_eq!(named.len(), 1, "{named:?}");
         assert!(named[0].what.starts_with(name), "{named:?}");
@@ -104,6 +105,20 @@ async fn an_account_without_access_mtls_is_told_so_with_what_works_without() {
     assert_eq!(standing(&report, MTLS), Standing::Unknown);
     assert!(LAYOUTS_WITHOUT_MTLS[0].contains("service tokens at the edge"));
     assert!(LAYOUTS_WITHOUT_MTLS[1].contains("DNS-only"));
+}
+
+#[tokio::test]
+async fn an_uploaded_ca_proves_access_mtls_and_an_empty_list_proves_nothing() {
+    let emulated = Emulated::start(Options::default());
+    let empty = examined(&emulated).await.mtls;
+    assert!(matches!(empty, MtlsAvailability::Unknown(_)), "{empty:?}");
+    let ca = json!({ "name": "ca", "certificate": TestPki::new().root().pem() });
+    emulated
+        .emulator
+        .as_somebody_else("POST", "access/certificates", ca);
+    let uploaded = examined(&emulated).await.mtls;
+    let evidence = "1 CA(s) are uploaded".to_owned();
+    assert_eq!(uploaded, MtlsAvailability::Available(evidence));
 }
 
 #[tokio::test]
@@ -143,7 +158,7 @@ async fn a_strict_organization_is_seen_as_strict() {
         let expected = if strict {
             Standing::Ok
         } else {
-            Standing::Insufficient
+            Standing::Missing
         };
         assert_eq!(standing(&report, "strict"), expected);
     }
@@ -170,6 +185,7 @@ async fn what_the_token_says_of_itself_tells_whether_it_may_write() {
         ok("[]"),
         ok(r#"{"auth_domain":"team.cloudflareaccess.com"}"#),
         ok("[]"),
+        ok(r#"[{"alert_type":"expiring_service_token_alert","enabled":true}]"#),
         ok(policies),
         ok("[]"),
         ok("[]"),
@@ -186,6 +202,7 @@ async fn what_the_token_says_of_itself_tells_whether_it_may_write() {
     let now = OffsetDateTime::now_utc();
     let report = examine(&server.client(), &account, now).await.unwrap();
     assert_eq!(standing(&report, "account"), Standing::Ok);
+    assert_eq!(standing(&report, "alert"), Standing::Ok);
     assert_eq!(standing(&report, APPS), Standing::Ok);
     assert_eq!(standing(&report, TOKENS), Standing::Insufficient);
     assert_eq!(standing(&report, MTLS), Standing::Insufficient);

@@ -5,6 +5,7 @@ mod doctor;
 mod edge;
 mod emulated;
 mod live;
+mod objects;
 mod probe;
 mod retries;
 mod scripted;
