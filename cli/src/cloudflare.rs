@@ -3,7 +3,8 @@
 //! The token comes from the environment, a file, a credential or a prompt; never from a flag's
 //! value.
 
-mod inventory;
+pub(crate) mod closing;
+pub(crate) mod inventory;
 pub(crate) mod ledger;
 pub(crate) mod situation;
 

@@ -9,6 +9,7 @@ mod policies;
 mod precedence;
 
 use crate::desired::Desired;
+use crate::doctor::LAYOUTS_WITHOUT_MTLS;
 use crate::ledger::{Ledger, ObjectKind};
 use crate::remote::{Mtls, Remote};
 
@@ -141,7 +142,10 @@ impl Planner<'_> {
             self.conflict(
                 "Access mTLS",
                 &format!("the account does not have it, or the API token may not use it: {why}"),
-                NO_MTLS,
+                format!(
+                    "it comes with Enterprise. Two layouts work without it: {}",
+                    LAYOUTS_WITHOUT_MTLS.join("; or ")
+                ),
             );
         }
     }
@@ -181,10 +185,6 @@ impl Planner<'_> {
         }
     }
 }
-
-const NO_MTLS: &str = "Access mTLS comes with Enterprise. Two layouts work without it: service \
-    tokens at the edge (`include = [{ service_token = … }]`), or a DNS-only host that leads \
-    straight to the gateway, which checks the certificates itself";
 
 #[cfg(test)]
 mod tests;

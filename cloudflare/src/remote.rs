@@ -7,6 +7,7 @@ use crate::access::{
 };
 use crate::client::{Client, Scope};
 use crate::desired::{AppReference, Desired};
+use crate::doctor::{MtlsAvailability, mtls_availability};
 use crate::error::{ApiError, ApiErrorKind};
 use crate::ledger::{Ledger, ObjectKind, Owned};
 
@@ -34,6 +35,8 @@ pub enum Mtls {
         certificates: Vec<MtlsCertificate>,
         /// What is set for each host.
         settings: Vec<HostnameSetting>,
+        /// Why it is not sure before the first upload.
+        doubt: Option<String>,
     },
     /// It has not, or the API token may not look.
     Unavailable {
@@ -47,6 +50,7 @@ impl Default for Mtls {
         Self::Available {
             certificates: Vec::new(),
             settings: Vec::new(),
+            doubt: None,
         }
     }
 }
@@ -74,7 +78,7 @@ impl Remote {
         breadth: Breadth,
     ) -> Result<Self, ApiError> {
         let mut remote = Self {
-            mtls: mtls(client, scope).await?,
+            mtls: mtls(client, scope, desired).await?,
             apps: client.apps(scope).await?,
             policies: BTreeMap::new(),
             groups: client.groups(scope).await?,
@@ -158,7 +162,8 @@ impl Remote {
     }
 }
 
-async fn mtls(client: &Client, scope: &Scope) -> Result<Mtls, ApiError> {
+/// An account without CAs may be one that cannot have any: asked before anything is written.
+async fn mtls(client: &Client, scope: &Scope, desired: &Desired) -> Result<Mtls, ApiError> {
     let certificates = match client.certificates(scope).await {
         Ok(certificates) => certificates,
         Err(error) => {
@@ -168,10 +173,19 @@ async fn mtls(client: &Client, scope: &Scope) -> Result<Mtls, ApiError> {
             return Err(error);
         }
     };
+    let mut doubt = None;
+    if certificates.is_empty() && !desired.authorities.is_empty() {
+        match mtls_availability(client, scope).await? {
+            MtlsAvailability::Available(_) => {}
+            MtlsAvailability::NotInPlan(why) => return Ok(Mtls::Unavailable { why }),
+            MtlsAvailability::Unknown(why) => doubt = Some(why),
+        }
+    }
     let settings = client.hostname_settings(scope).await?;
     Ok(Mtls::Available {
         certificates,
         settings,
+        doubt,
     })
 }
 

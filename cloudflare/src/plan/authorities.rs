@@ -7,6 +7,7 @@ use super::found::{Found, find};
 use super::{Action, Class, Planner};
 use crate::access::MtlsCertificate;
 use crate::desired::DesiredAuthority;
+use crate::doctor::LAYOUTS_WITHOUT_MTLS;
 use crate::ledger::{ObjectKind, Owned};
 use crate::limits::AUTHORITIES;
 use crate::remote::Mtls;
@@ -16,10 +17,14 @@ impl Planner<'_> {
         let Mtls::Available {
             certificates,
             settings,
+            doubt,
         } = &self.remote.mtls
         else {
             return;
         };
+        self.plan.remarks.extend(doubt.iter().map(|why| {
+            format!("whether the account has Access mTLS (Enterprise) is unknown until the first upload: {why}; if not: {}", LAYOUTS_WITHOUT_MTLS.join("; or "))
+        }));
         for authority in &self.desired.authorities {
             self.authority(authority, certificates);
         }
