@@ -414,6 +414,30 @@ fn the_jwt_of_a_token_names_its_client_id_and_the_jwt_of_a_certificate_its_commo
 }
 
 #[test]
+fn localhost_as_a_zone_needs_no_name_server() {
+    if skip_without("curl") {
+        return;
+    }
+    let access = Rehearsal::start(Options {
+        zones: vec!["localhost".to_owned()],
+        ..at_once()
+    });
+    access.upload(&["localhost"]);
+    access.app(
+        "localhost",
+        &[policy("mTLS", "non_identity", common_name("device-1"))],
+    );
+    let device = access.pki.client("device-1");
+    assert_eq!(
+        access
+            .visit("https://localhost/", Some(&device), &[])
+            .status,
+        200
+    );
+    assert_eq!(access.visit("https://localhost/", None, &[]).status, 403);
+}
+
+#[test]
 fn the_edge_acts_only_after_the_change_has_arrived() {
     if skip_without("curl") {
         return;

@@ -345,6 +345,105 @@ fn partial_success_reports_success_and_shows_what_really_holds() {
     );
 }
 
+#[test]
+fn a_fingerprint_is_openssls_md5_and_what_openssl_signs_with_pss_is_refused() {
+    if skip_without("curl") || skip_without("openssl") {
+        return;
+    }
+    let access = Rehearsal::start(at_once());
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let upload = |pem: &str| {
+        let ca = json!({ "name": "devices", "certificate": pem });
+        access.call("POST", "access/certificates", &ca)
+    };
+    let root = access.pki.root().pem();
+    std::fs::write(file("root.crt"), &root).unwrap();
+    let args = [
+        "x509",
+        "-in",
+        &file("root.crt"),
+        "-noout",
+        "-fingerprint",
+        "-md5",
+    ];
+    let printed = Output::of(Command::new("openssl").args(args))
+        .expect_code(0)
+        .stdout;
+    let (_, made) = upload(&root);
+    let fingerprint = made["result"]["fingerprint"].as_str().unwrap();
+    assert_eq!(fingerprint.to_lowercase(), printed.trim().to_lowercase());
+    let args = [
+        "req",
+        "-x509",
+        "-newkey",
+        "rsa:2048",
+        "-nodes",
+        "-subj",
+        "/CN=PSS",
+        "-days",
+        "30",
+        "-sigopt",
+        "rsa_padding_mode:pss",
+        "-sha256",
+        "-keyout",
+        &file("pss.key"),
+        "-out",
+        &file("pss.crt"),
+    ];
+    let _made = Output::of(Command::new("openssl").args(args)).expect_code(0);
+    let (status, refused) = upload(&std::fs::read_to_string(file("pss.crt")).unwrap());
+    assert_eq!(status, 400, "{refused}");
+    assert!(
+        error(&refused)
+            .1
+            .contains("neither RSA (PKCS #1) nor ECDSA"),
+        "{refused}"
+    );
+}
+
+#[test]
+fn a_zone_has_objects_of_its_own_and_no_reusable_policies_or_rotation() {
+    if skip_without("curl") {
+        return;
+    }
+    let access = Rehearsal::start(Options {
+        zones: vec!["example.com".to_owned(), "example.org".to_owned()],
+        ..at_once()
+    });
+    let zone = format!("../../zones/{}", access.emulator.zone_id());
+    let app = json!({ "type": "self_hosted", "domain": "api.example.com" });
+    access.make("POST", &format!("{zone}/access/apps"), &app);
+    assert_eq!(access.make("GET", "access/apps", &Value::Null), json!([]));
+    let other = json!({ "type": "self_hosted", "domain": "api.example.org" });
+    assert_eq!(
+        access
+            .call("POST", &format!("{zone}/access/apps"), &other)
+            .0,
+        400
+    );
+    let hosts = json!({
+        "name": "devices", "certificate": access.chain(),
+        "associated_hostnames": ["api.example.org"],
+    });
+    let (status, refused) = access.call("POST", &format!("{zone}/access/certificates"), &hosts);
+    assert_eq!((status, error(&refused).0), (400, 12_036));
+    let token = json!({ "name": "ci" });
+    let token = access.make("POST", &format!("{zone}/access/service_tokens"), &token);
+    let path = format!(
+        "{zone}/access/service_tokens/{}",
+        token["id"].as_str().unwrap()
+    );
+    assert_eq!(access.call("GET", &path, &Value::Null).0, 200);
+    for (method, path) in [
+        ("POST", format!("{path}/rotate")),
+        ("GET", format!("{zone}/access/policies")),
+    ] {
+        let (status, refused) = access.call(method, &path, &Value::Null);
+        assert_eq!((status, error(&refused).0), (404, 7_003), "{path}");
+    }
+}
+
 struct Running(Child);
 
 impl Drop for Running {
