@@ -1,6 +1,8 @@
 //! The harness: the real `postern` binary, in an environment of its own.
 
+mod access;
 mod client;
+mod contract;
 mod gateway;
 mod http1;
 mod nginx;
@@ -8,10 +10,12 @@ mod postern;
 mod site;
 mod upstream;
 
+pub use access::{Rehearsal, Seen};
 pub use client::{Answer, AnyBody, Client, Protocol, connect, dial, full, tls, verdict};
+pub use contract::{Contract, Violation};
 pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
-pub use postern::{Output, Postern, skip_without};
+pub use postern::{Output, Postern, note_skip, skip_without};
 pub use site::{BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config};
 pub use upstream::{Received, Upstream};
