@@ -3,7 +3,8 @@
 
 use thiserror::Error;
 
-use crate::desired::{AppReference, Desired};
+use crate::access::App;
+use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority};
 use crate::ledger::{Ledger, ObjectKind, Owned};
 use crate::plan::policy_key;
 use crate::remote::Remote;
@@ -69,83 +70,87 @@ pub fn adoption_of(
 }
 
 fn candidates(desired: &Desired, remote: &Remote, now: u64) -> Vec<Adoption> {
-    let mut found = Vec::new();
-    let mut add = |kind, key: String, (id, name): (&str, &str), parent, why| {
-        let owned = Owned {
-            kind,
-            key,
-            id: Some(id.to_owned()),
-            name: name.to_owned(),
-            parent,
-            intended_at: now,
-        };
-        found.push(Adoption { owned, why });
-    };
-    for authority in &desired.authorities {
-        let namesakes = remote.certificates().iter();
-        for there in namesakes.filter(|there| there.name() == authority.name) {
-            let key = authority.fingerprint.to_string();
-            let why = "its name; that it holds this chain cannot be read back";
-            add(
-                ObjectKind::Certificate,
-                key,
-                (there.id(), there.name()),
-                None,
-                why,
-            );
-        }
-    }
-    for group in &remote.groups {
-        let ours = GROUPS.iter().any(|prefix| group.name().starts_with(prefix));
-        if ours {
-            let key = group.name().to_owned();
-            add(
-                ObjectKind::Group,
-                key,
-                (group.id(), group.name()),
-                None,
-                "its name",
-            );
-        }
-    }
+    let mut found = certificates(desired, remote);
+    found.extend(groups(remote));
     for application in &desired.applications {
         for app in apps(application, remote) {
-            if app.name() == application.name.as_str() {
-                let key = application.name.to_string();
-                add(
-                    ObjectKind::App,
-                    key,
-                    (app.id(), app.name()),
-                    None,
-                    "its name and domain",
-                );
-            }
-            for policy in remote.policies.get(app.id()).into_iter().flatten() {
-                let wanted = application
-                    .policies
-                    .iter()
-                    .any(|it| it.name == policy.name());
-                if wanted && !policy.is_reusable() {
-                    let key = policy_key(app.id(), policy.name());
-                    let parent = Some(app.id().to_owned());
-                    add(
-                        ObjectKind::Policy,
-                        key,
-                        (policy.id(), policy.name()),
-                        parent,
-                        "its name",
-                    );
-                }
-            }
+            found.extend(of_app(application, app, remote));
+        }
+    }
+    for adoption in &mut found {
+        adoption.owned.intended_at = now;
+    }
+    found
+}
+
+fn certificates(desired: &Desired, remote: &Remote) -> Vec<Adoption> {
+    let of = |authority: &DesiredAuthority| -> Vec<Adoption> {
+        let key = authority.fingerprint.to_string();
+        let namesakes = remote.certificates().iter();
+        let namesakes = namesakes.filter(|there| there.name() == authority.name);
+        let why = "its name; that it holds this chain cannot be read back";
+        namesakes
+            .map(|it| adoption(ObjectKind::Certificate, &key, (it.id(), it.name()), why))
+            .collect()
+    };
+    desired.authorities.iter().flat_map(of).collect()
+}
+
+fn groups(remote: &Remote) -> Vec<Adoption> {
+    let is_ours = |name: &str| GROUPS.iter().any(|prefix| name.starts_with(prefix));
+    let groups = remote.groups.iter().filter(|group| is_ours(group.name()));
+    groups
+        .map(|it| {
+            adoption(
+                ObjectKind::Group,
+                it.name(),
+                (it.id(), it.name()),
+                "its name",
+            )
+        })
+        .collect()
+}
+
+fn of_app(application: &DesiredApplication, app: &App, remote: &Remote) -> Vec<Adoption> {
+    let mut found = Vec::new();
+    if app.name() == application.name.as_str() {
+        let why = "its name and domain";
+        let key = application.name.as_str();
+        found.push(adoption(ObjectKind::App, key, (app.id(), app.name()), why));
+    }
+    for policy in remote.policies.get(app.id()).into_iter().flatten() {
+        let is_wanted = application
+            .policies
+            .iter()
+            .any(|it| it.name == policy.name());
+        if is_wanted && !policy.is_reusable() {
+            let key = policy_key(app.id(), policy.name());
+            let mut it = adoption(
+                ObjectKind::Policy,
+                &key,
+                (policy.id(), policy.name()),
+                "its name",
+            );
+            it.owned.parent = Some(app.id().to_owned());
+            found.push(it);
         }
     }
     found
 }
 
-fn apps<'r>(
-    application: &'r crate::desired::DesiredApplication,
-    remote: &'r Remote,
-) -> Vec<&'r crate::access::App> {
+fn adoption(kind: ObjectKind, key: &str, (id, name): (&str, &str), why: &'static str) -> Adoption {
+    let owned = Owned {
+        kind,
+        key: key.to_owned(),
+        id: Some(id.to_owned()),
+        name: name.to_owned(),
+        parent: None,
+        intended_at: 0,
+    };
+    Adoption { owned, why }
+}
+
+fn apps<'r>(application: &'r DesiredApplication, remote: &'r Remote) -> Vec<&'r App> {
     match &application.reference {
         AppReference::Id(id) => remote.apps.iter().filter(|app| app.id() == id).collect(),
         AppReference::Domain(domain) => remote.apps_for(domain).collect(),

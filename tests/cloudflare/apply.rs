@@ -225,9 +225,7 @@ fn a_chain_of_another_ca_is_uploaded_from_a_file_and_a_key_in_it_is_refused() {
     std::fs::write(&file, &chain).unwrap();
     account.configure(&CONFIG.replace("ca_name", "chain = \"chain.pem\"\nca_name"));
     drop(account.run(&["cloudflare", "apply"]).expect_code(0));
-    let key = postern_fixtures::rcgen::KeyPair::generate()
-        .unwrap()
-        .serialize_pem();
+    let key = rcgen::KeyPair::generate().unwrap().serialize_pem();
     std::fs::write(&file, chain + &key).unwrap();
     let refused = account.run(&["cloudflare", "plan"]).expect_code(6);
     assert!(refused.stderr.contains("private key"), "{}", refused.stderr);

@@ -58,11 +58,11 @@ fn what_the_edge_goes_on_admitting_is_said() {
     );
     let list = account.postern.run(&["cert", "list", "-o", "json"]).json();
     let rows = list["items"].as_array().unwrap().iter();
-    let serial = rows
+    let mut serial = rows
         .filter(|row| row["common_name"] == "device-2")
         .map(|row| row["serial"].as_str().unwrap());
     let revoked = account
-        .run(&["cert", "revoke", "--serial", serial.last().unwrap()])
+        .run(&["cert", "revoke", "--serial", serial.next_back().unwrap()])
         .expect_code(0);
     assert!(
         revoked.stderr.contains("another certificate that is good"),

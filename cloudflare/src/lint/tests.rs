@@ -1,3 +1,5 @@
+use std::slice::from_ref;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -119,11 +121,11 @@ fn a_token_is_used_once_and_alive() {
         json!([{ "service_token": { "token_id": "t" } }]),
     );
     assert_eq!(
-        ids(&[uses.clone()], &[token("t", json!({}))]),
+        ids(from_ref(&uses), &[token("t", json!({}))]),
         Vec::<&str>::new()
     );
     assert_eq!(
-        ids(&[uses.clone()], &[token("t", json!({ "enabled": false }))]),
+        ids(from_ref(&uses), &[token("t", json!({ "enabled": false }))]),
         ["edge-token-dead"]
     );
     let ended = json!({ "expires_at": "2020-01-01T00:00:00Z" });
