@@ -185,6 +185,3 @@ impl Planner<'_> {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;
