@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
-use postern_policy::{CertificateIdentity, Method, Permit};
+use postern_policy::{CertificateIdentity, Permit};
 use serde::Serialize;
 
 pub(crate) use self::json::{rfc3339, truncated};
@@ -197,11 +197,7 @@ impl Record {
         self.fields.reason = Cow::Borrowed("permitted");
         self.fields.policy = Some(truncated(permit.policy()));
         self.fields.rule = Some(truncated(&permit.rule()));
-        self.fields.method = Some(match permit.method() {
-            Method::Mtls => "mtls",
-            Method::ServiceToken => "service_token",
-            Method::None => "none",
-        });
+        self.fields.method = Some(permit.method().as_str());
     }
 
     /// Notes why it is refused; `detail` is for the operator, never for the client.

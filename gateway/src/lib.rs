@@ -169,7 +169,7 @@ fn authorize(
         record.client_id(client_id);
     }
     let credentials = Credentials {
-        certificate: connection.peer.identity(),
+        certificate: connection.peer.identity().map(Into::into),
         token: token.map(|(entry, _)| &entry.name),
         address: connection.address,
     };
