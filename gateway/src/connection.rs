@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::error::Error as _;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
@@ -14,37 +14,94 @@ use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use postern_policy::ClientAuth;
 use rustls_pki_types::UnixTime;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{sleep, timeout};
 use tokio_util::task::TaskTracker;
 
 use crate::activity::{Activity, Patience, Watched};
 use crate::body::AnswerBody;
+use crate::cloudflare::CloudflarePeer;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::handshake::{Established, HandshakeEnd, Protocol, Refused, handshake};
-use crate::peer::Connection;
-use crate::registry::{Cut, CutReason};
+use crate::listener::Socket;
+use crate::peer::{Connection, Peer};
+use crate::registry::{Cut, CutReason, Subject};
 use crate::settings::Limits;
 use crate::state::{Snapshot, State};
+use crate::tls::Transport;
 
 /// Serves one accepted socket.
 pub(crate) async fn serve(
     state: Arc<State>,
-    socket: TcpStream,
-    address: SocketAddr,
+    socket: Socket,
+    address: IpAddr,
     handshakes: Arc<Semaphore>,
 ) {
     let accepted = Instant::now();
     let snapshot = state.snapshot();
+    if let Err(refused) = may_connect(&snapshot, address) {
+        return write_refused(&state, &refused, address, accepted).await;
+    }
+    match (socket, &snapshot.settings.behind_cloudflare) {
+        (Socket::Tcp(socket), Some(front)) if matches!(snapshot.transport, Transport::Plain) => {
+            let established = plain(socket, &front.peer);
+            serve_established(state, &snapshot, established, address, accepted).await;
+        }
+        (Socket::Unix(socket), Some(front)) if matches!(snapshot.transport, Transport::Plain) => {
+            let established = plain(socket, &front.peer);
+            serve_established(state, &snapshot, established, address, accepted).await;
+        }
+        (Socket::Tcp(socket), Some(_) | None) => {
+            serve_tls(state, &snapshot, socket, address, accepted, &handshakes).await;
+        }
+        // The configuration changed, and what it listens on cannot without a restart.
+        (Socket::Unix(_), Some(_) | None) => {
+            let refused = Refused::not_cloudflare("only a tunnel connects to a Unix socket");
+            write_refused(&state, &refused, address, accepted).await;
+        }
+    }
+}
+
+/// Asked before the first octet is read.
+fn may_connect(snapshot: &Snapshot, address: IpAddr) -> Result<(), Refused> {
+    match &snapshot.settings.behind_cloudflare {
+        Some(front) if !front.peer.admits(address) => {
+            let detail = format!("{address} is not an address that may connect");
+            Err(Refused::not_cloudflare(detail))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// A connection of `cloudflared`, which speaks HTTP/1.1 where there is no TLS.
+fn plain<S>(stream: S, peer: &Arc<CloudflarePeer>) -> Established<S> {
+    Established {
+        stream,
+        scope: ClientAuth::Requested,
+        peer: Peer::Cloudflare(Arc::clone(peer)),
+        protocol: Protocol::Http1,
+    }
+}
+
+async fn serve_tls(
+    state: Arc<State>,
+    snapshot: &Snapshot,
+    socket: TcpStream,
+    address: IpAddr,
+    accepted: Instant,
+    handshakes: &Semaphore,
+) {
     let established = tokio::select! {
-        established = handshake(socket, &snapshot, &handshakes) => established,
+        established = handshake(socket, snapshot, handshakes) => established,
         () = state.draining.cancelled() => Err(Refused::draining().into()),
     };
     match established {
         Ok(established) => {
-            serve_established(state, &snapshot, established, address, accepted).await;
+            serve_established(state, snapshot, established, address, accepted).await;
         }
         Err(HandshakeEnd::Silent) => {}
         Err(HandshakeEnd::Refused(refused)) => {
@@ -54,13 +111,15 @@ pub(crate) async fn serve(
     }
 }
 
-async fn serve_established(
+async fn serve_established<S>(
     state: Arc<State>,
     snapshot: &Snapshot,
-    established: Established,
-    address: SocketAddr,
+    established: Established<S>,
+    address: IpAddr,
     accepted: Instant,
-) {
+) where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let Established {
         stream,
         scope,
@@ -69,11 +128,11 @@ async fn serve_established(
     } = established;
     let cut = Arc::new(Cut::default());
     // Registered first, looked up again afterwards: see `registry`.
-    let _registered = peer.path().map(|path| state.registry.register(path, &cut));
+    let subject = peer.path().map(|path| Subject::Path(Arc::clone(path)));
+    let _registered = subject.map(|subject| state.registry.register(subject, &cut));
     let activity = Activity::new();
-    let address_ip = address.ip().to_canonical();
     let connection = Arc::new(Connection {
-        address: address_ip,
+        address,
         scope,
         peer,
         cut,
@@ -132,16 +191,25 @@ fn still_accepted(
     })
 }
 
-type Io = TokioIo<Watched<tokio_rustls::server::TlsStream<TcpStream>>>;
+type Io<S> = TokioIo<Watched<S>>;
 
-async fn drive_http1(
+async fn drive_http1<S>(
     state: &Arc<State>,
     connection: &Arc<Connection>,
-    io: Io,
+    io: Io<S>,
     limits: &Limits,
-) -> hyper::Result<()> {
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let max_header = usize::try_from(limits.max_header_bytes).unwrap_or(usize::MAX);
-    let service = service_fn(|request| serve_request(state, connection, request));
+    // One request at a time: its end is the connection's.
+    let (running, cuts) = watch::channel(Arc::clone(&connection.cut));
+    let service = service_fn(|request| {
+        let cut = connection.request_cut();
+        running.send_replace(Arc::clone(&cut));
+        serve_request(state, connection, cut, request)
+    });
     let driven = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.idle_timeout)
@@ -154,25 +222,48 @@ async fn drive_http1(
         idle: limits.idle_timeout,
         head: limits.header_timeout,
     };
-    drive(driven, graceful, state, connection, limits, patience).await
+    let cut = cut_of_latest(cuts);
+    drive(driven, graceful, state, connection, cut, limits, patience).await
 }
 
-async fn drive_http2(
+/// Waits until the latest of these is cut.
+async fn cut_of_latest(mut cuts: watch::Receiver<Arc<Cut>>) {
+    loop {
+        let latest = Arc::clone(&cuts.borrow_and_update());
+        tokio::select! {
+            biased;
+            Ok(()) = cuts.changed() => {}
+            () = latest.cancelled() => return,
+        }
+    }
+}
+
+async fn drive_http2<S>(
     state: &Arc<State>,
     connection: &Arc<Connection>,
-    io: Io,
+    io: Io<S>,
     limits: &Limits,
-) -> hyper::Result<()> {
-    // The streams are tasks of their own: they carry what they need with them.
-    let (shared, own) = (Arc::clone(state), Arc::clone(connection));
-    let service = service_fn(move |request| {
-        let (state, connection) = (Arc::clone(&shared), Arc::clone(&own));
-        async move { serve_request(&state, &connection, request).await }
-    });
+) -> hyper::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let executor = CutExecutor {
-        cut: Arc::clone(&connection.cut),
+        connection: Arc::clone(&connection.cut),
+        next: Arc::default(),
         tasks: state.tasks.clone(),
     };
+    // The streams are tasks of their own: they carry what they need with them.
+    let (shared, own, next) = (
+        Arc::clone(state),
+        Arc::clone(connection),
+        Arc::clone(&executor.next),
+    );
+    let service = service_fn(move |request| {
+        let (state, connection) = (Arc::clone(&shared), Arc::clone(&own));
+        let cut = connection.request_cut();
+        *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&cut));
+        async move { serve_request(&state, &connection, cut, request).await }
+    });
     let driven = http2::Builder::new(executor)
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
@@ -187,15 +278,17 @@ async fn drive_http2(
     let patience = Patience::Http2 {
         idle: limits.idle_timeout,
     };
-    drive(driven, graceful, state, connection, limits, patience).await
+    let cut = connection.cut.cancelled();
+    drive(driven, graceful, state, connection, cut, limits, patience).await
 }
 
 async fn serve_request(
     state: &Arc<State>,
     connection: &Arc<Connection>,
+    cut: Arc<Cut>,
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
-    Ok(crate::answer(state, connection, request).await)
+    Ok(crate::answer(state, connection, &cut, request).await)
 }
 
 /// Runs the connection until it ends by itself or there is a reason to end it.
@@ -207,10 +300,11 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     graceful: impl Fn(Pin<&mut C>),
     state: &State,
     connection: &Connection,
+    cut: impl Future<Output = ()>,
     limits: &Limits,
     patience: Patience,
 ) -> hyper::Result<()> {
-    tokio::pin!(driven);
+    tokio::pin!(driven, cut);
     let closing = async {
         tokio::select! {
             () = state.draining.cancelled() => {}
@@ -224,7 +318,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     loop {
         tokio::select! {
             biased;
-            () = connection.cut.cancelled() => return Ok(()),
+            () = &mut cut => return Ok(()),
             () = state.deadline.cancelled() => {
                 connection.cut.now(CutReason::DrainDeadline);
             }
@@ -246,16 +340,24 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     }
 }
 
-/// Runs the tasks of one HTTP/2 connection; they end with it.
+/// Runs the streams of one HTTP/2 connection, each until it ends or is cut.
 #[derive(Clone)]
 struct CutExecutor {
-    cut: Arc<Cut>,
+    connection: Arc<Cut>,
+    /// Of the request whose stream comes next: hyper hands a stream over right after it called
+    /// the service for it, and a stream that is dropped is reset, and no other.
+    next: Arc<Mutex<Option<Arc<Cut>>>>,
     tasks: TaskTracker,
 }
 
 impl<F: Future + Send + 'static> Executor<F> for CutExecutor {
     fn execute(&self, future: F) {
-        let cut = Arc::clone(&self.cut);
+        let next = self
+            .next
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let cut = next.unwrap_or_else(|| Arc::clone(&self.connection));
         self.tasks.spawn(async move {
             tokio::select! {
                 biased;
@@ -267,11 +369,10 @@ impl<F: Future + Send + 'static> Executor<F> for CutExecutor {
 }
 
 /// Without room for its event a refused handshake is dropped like any other, and counted.
-async fn write_refused(state: &State, refused: &Refused, address: SocketAddr, accepted: Instant) {
+async fn write_refused(state: &State, refused: &Refused, address: IpAddr, accepted: Instant) {
     let Ok(room) = state.log.room().await else {
         return;
     };
-    let address = address.ip().to_canonical();
     let id = RequestId::random();
     let mut record = Record::open(room, RecordKind::Handshake, id, address, None);
     record.began(accepted);

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
-use postern_policy::{CertificateIdentity, Permit};
+use postern_policy::{CertificateIdentity, CommonName, Permit};
 use serde::Serialize;
 
 pub(crate) use self::json::{rfc3339, truncated};
@@ -100,6 +100,8 @@ struct Fields {
     not_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<&'static str>,
     peer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -136,6 +138,7 @@ impl Record {
             fingerprint: None,
             not_after: None,
             client_id: None,
+            via: None,
             peer: address.to_string(),
             host: None,
             user_agent: None,
@@ -164,6 +167,21 @@ impl Record {
         self.fields.serial = Some(identity.serial.to_string());
         self.fields.fingerprint = Some(identity.fingerprint.to_string());
         self.fields.not_after = not_after;
+    }
+
+    /// Notes the name of a certificate that somebody else verified.
+    pub(crate) fn common_name(&mut self, name: &CommonName) {
+        self.fields.common_name = Some(truncated(name.as_str()));
+    }
+
+    /// Notes that it came by way of Cloudflare, which is who the connection is from.
+    pub(crate) fn via_cloudflare(&mut self) {
+        self.fields.via = Some("cloudflare");
+    }
+
+    /// Notes the client's own address, where the connection is from somebody in between.
+    pub(crate) fn client_address(&mut self, address: IpAddr) {
+        self.fields.peer = address.to_string();
     }
 
     /// Counts the duration from an earlier moment.

@@ -84,6 +84,19 @@ fn check<'t>(
     if !matches || secret.is_empty() {
         return Err(TokenRefusal::WrongSecret);
     }
+    in_force(entry, now)
+}
+
+/// The token of a client id whose secret somebody else has checked.
+pub(crate) fn of_client_id<'t>(
+    client_id: &str,
+    tokens: &'t TokenTable,
+    now: UnixTime,
+) -> Result<&'t TokenEntry, TokenRefusal> {
+    in_force(tokens.find(client_id).ok_or(TokenRefusal::Unknown)?, now)
+}
+
+fn in_force(entry: &TokenEntry, now: UnixTime) -> Result<&TokenEntry, TokenRefusal> {
     if !entry.enabled {
         return Err(TokenRefusal::Disabled);
     }

@@ -11,13 +11,13 @@ use crate::follow::View;
 use crate::forward::Upstreams;
 use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::tls::ServerConfigs;
+use crate::tls::Transport;
 use crate::verifier::Gate;
 
 /// One configuration in force. Only the gate inside moves: with the news of the followed sources.
 pub(crate) struct Snapshot {
     pub(crate) settings: Settings,
-    pub(crate) tls: ServerConfigs,
+    pub(crate) transport: Transport,
     pub(crate) gate: Arc<ArcSwap<Gate>>,
     pub(crate) upstreams: Upstreams,
     /// Counts configurations from 1; a reload that is refused does not count.
@@ -49,10 +49,10 @@ impl Snapshot {
     ) -> Self {
         let gate = Gate::new(&settings.anchors, view, settings.when_stale);
         let gate = Arc::new(ArcSwap::from_pointee(gate));
-        let tls = ServerConfigs::new(&settings.server_key, &gate);
+        let transport = Transport::new(&settings, &gate);
         Self {
             settings,
-            tls,
+            transport,
             gate,
             upstreams,
             generation,

@@ -87,7 +87,7 @@ impl World {
         let path = folder.path().to_owned();
         let load = move || load(&path);
         let gateway = Gateway::bind(load().unwrap(), Arc::new(load)).unwrap();
-        let (address, handle) = (gateway.address(), gateway.handle());
+        let (address, handle) = (gateway.address().tcp().unwrap(), gateway.handle());
         let (stop, stopped) = oneshot::channel::<()>();
         let run = tokio::spawn(gateway.run(async move {
             stopped.await.ok();
