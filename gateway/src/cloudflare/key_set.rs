@@ -80,8 +80,9 @@ const MAX_KEYS: usize = 32;
 
 #[cfg(test)]
 mod tests {
+    use postern_fixtures::TeamKey;
+
     use super::*;
-    use crate::cloudflare::testing::TeamKey;
 
     fn refused(body: &str) -> KeySetError {
         KeySet::parse(body.as_bytes()).err().unwrap()
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn what_cannot_have_signed_with_rs256_is_left_out() {
-        let mut key: serde_json::Value = serde_json::from_str(&TeamKey::new("k").jwk()).unwrap();
+        let mut key: serde_json::Value = TeamKey::new("k").jwk();
         for (field, value) in [("alg", "RS512"), ("use", "enc"), ("kty", "EC")] {
             let before = key[field].take();
             key[field] = value.into();
