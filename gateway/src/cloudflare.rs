@@ -85,6 +85,9 @@ impl BehindCloudflare {
             Principal::Certificate { common_name } => {
                 record.common_name(&common_name);
                 caller.proof = self.certificate(common_name, headers, gate, now)?;
+                if let Some(path) = caller.path() {
+                    record.certificate(path.identity());
+                }
             }
             Principal::Person => match self.people {
                 People::Admit => caller.proof = Proof::Person,

@@ -79,7 +79,7 @@ pub(crate) async fn answer(
 ) -> Response<AnswerBody> {
     let request_id = RequestId::random();
     let is_head = request.method() == Method::HEAD;
-    let in_flight = connection.activity.begin();
+    let in_flight = connection.begin(cut);
     let Ok(room) = state.log.room().await else {
         let response = own(&Refusal::EventLogStalled, request_id, is_head);
         return response.map(|source| AnswerBody::new(source, None, in_flight, None));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use postern_pki::VerifiedPath;
 use postern_policy::{CertificateIdentity, ClientAuth};
 
-use crate::activity::Activity;
+use crate::activity::{Activity, InFlight};
 use crate::cloudflare::CloudflarePeer;
 use crate::registry::Cut;
 
@@ -52,5 +52,11 @@ impl Connection {
             Peer::Cloudflare(_) => Arc::new(Cut::of_request_on(&self.cut)),
             Peer::Certificate(_) | Peer::Anonymous => Arc::clone(&self.cut),
         }
+    }
+
+    /// Counts a request with this wire until the guard is dropped.
+    pub(crate) fn begin(&self, cut: &Arc<Cut>) -> InFlight {
+        let is_alone = !Arc::ptr_eq(cut, &self.cut);
+        self.activity.begin(is_alone.then(|| Arc::clone(cut)))
     }
 }
