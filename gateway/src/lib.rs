@@ -12,6 +12,7 @@ mod check;
 mod cloudflare;
 mod config;
 mod connection;
+mod drive;
 mod event;
 mod examine;
 mod follow;
@@ -201,14 +202,12 @@ fn register(
         return Ok(None);
     };
     let registered = state.registry.register(subject.clone(), cut);
-    let current = state.snapshot();
-    let gate = current.gate.load();
     match &subject {
-        Subject::Path(path) if current.generation == snapshot.generation => {
-            gate.recheck(path, now)?;
-        }
-        Subject::Path(path) => gate.recheck_trust(path, now)?,
-        Subject::Name(name) => gate
+        Subject::Path(path) => state.recheck(path, snapshot, now)?,
+        Subject::Name(name) => state
+            .snapshot()
+            .gate
+            .load()
             .check_name(name, now)
             .map_err(CloudflareRefusal::from)?,
     }

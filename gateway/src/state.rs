@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use postern_pki::{Rejection, VerifiedPath};
+use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -88,6 +90,23 @@ impl State {
     /// The configuration in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Looks at a path again that `accepted` let in: as things are now, which may be under another
+    /// configuration.
+    pub(crate) fn recheck(
+        &self,
+        path: &VerifiedPath,
+        accepted: &Snapshot,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let current = self.snapshot();
+        let gate = current.gate.load();
+        if current.generation == accepted.generation {
+            gate.recheck(path, now)
+        } else {
+            gate.recheck_trust(path, now)
+        }
     }
 
     /// Puts another configuration in force.
