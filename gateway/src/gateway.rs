@@ -96,18 +96,12 @@ impl Gateway {
             })?;
         let events = EventLogThread::start(&settings.events)?;
         settings.warn(UnixTime::now());
-        let applications = settings.applications.iter().count();
         let state = State::new(
             Snapshot::first(settings, follow.view()),
             events.log().clone(),
         );
         folder.write_pid()?;
         let keeper = Keeper::start(Arc::clone(&state), follow, load, Arc::clone(&folder));
-        state.log.notice(&Notice::Started {
-            listen: address.to_string(),
-            applications,
-            generation: 1,
-        });
         Ok(Self {
             state,
             listener,
@@ -141,11 +135,19 @@ impl Gateway {
         let Self {
             state,
             listener,
+            address,
             keeper,
             events,
             folder,
-            ..
         } = self;
+        // Not before: whoever reads it may send a signal, which is handled by now.
+        let snapshot = state.snapshot();
+        state.log.notice(&Notice::Started {
+            listen: address.to_string(),
+            applications: snapshot.settings.applications.iter().count(),
+            generation: snapshot.generation,
+        });
+        drop(snapshot);
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),

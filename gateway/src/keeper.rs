@@ -267,6 +267,8 @@ impl Keeper {
         let result = self.try_reload();
         let generation = self.state.snapshot().generation;
         let outcome = ReloadOutcome::now(self.attempts, generation, result);
+        // First: whoever reads the event and asks for another reload must not find the one before.
+        self.folder.write_reload(&outcome);
         match &outcome.error {
             None => self.state.log.notice(&Notice::Reloaded {
                 generation,
@@ -279,7 +281,6 @@ impl Keeper {
                     .notice(&Notice::ReloadRefused { generation, reason });
             }
         }
-        self.folder.write_reload(&outcome);
         outcome
     }
 
