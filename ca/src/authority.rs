@@ -4,11 +4,14 @@
 //! passphrase. What admits needs an [`Unlocked`] authority, which only
 //! [`CertificateAuthority::unlock`] gives.
 
+mod renew;
+mod tokens;
+
 use std::path::PathBuf;
 
-use postern_pki::journal::{CertificateEvent, Event, TokenEvent};
+use postern_pki::journal::{CertificateEvent, Event};
 use postern_pki::{Certificate, RevocationReason};
-use postern_policy::{SerialNumber, TokenName};
+use postern_policy::SerialNumber;
 use rcgen::KeyPair;
 
 use crate::actor::Actor;
@@ -21,8 +24,7 @@ use crate::profile::{Profiles, Usage};
 use crate::publish::{self, PublishError};
 use crate::request::IssuanceRequest;
 use crate::store::{
-    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store,
-    StoreError, TokenRecord,
+    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store, StoreError,
 };
 use crate::{crl, journal, publisher};
 
@@ -173,46 +175,6 @@ impl CertificateAuthority {
         publish::publish(&self.home, &self.store)?;
         Ok(revoked)
     }
-
-    /// Disables a token; no passphrase is needed.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn disable_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.take_away(
-            Event::TokenDisabled(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::set_token_enabled(connection, &told, false),
-        )
-    }
-
-    /// Removes a token; no passphrase is needed.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn delete_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.take_away(
-            Event::TokenRemoved(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::remove_token(connection, &told),
-        )
-    }
-
-    fn take_away(
-        &self,
-        event: Event,
-        now: u64,
-        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), CaError> {
-        let publisher = publisher::load(&self.home, &self.store)?;
-        self.store.write(move |connection| {
-            change(connection)?;
-            journal::append(connection, &event, &publisher, now)
-        })?;
-        Ok(publish::publish(&self.home, &self.store)?)
-    }
 }
 
 impl Unlocked<'_> {
@@ -283,47 +245,6 @@ impl Unlocked<'_> {
             issuer: IssuerRole::Root,
             crl,
         })
-    }
-
-    /// Adds a token.
-    ///
-    /// # Errors
-    /// When one of that name exists, or it cannot be made durable or published.
-    pub fn add_token(self, token: TokenRecord, now: u64) -> Result<(), CaError> {
-        self.admit(
-            Event::TokenAdded(token.to_entry()),
-            now,
-            move |connection| store::add_token(connection, &token),
-        )
-    }
-
-    /// Enables a token again.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn enable_token(self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.admit(
-            Event::TokenEnabled(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::set_token_enabled(connection, &told, true),
-        )
-    }
-
-    fn admit(
-        self,
-        event: Event,
-        now: u64,
-        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), CaError> {
-        let Self {
-            authority, client, ..
-        } = self;
-        authority.store.write(move |connection| {
-            change(connection)?;
-            journal::append(connection, &event, &client, now)
-        })?;
-        Ok(publish::publish(&authority.home, &authority.store)?)
     }
 }
 

@@ -56,12 +56,12 @@ impl Caller {
         } else {
             None
         };
-        if let Some((_, client_id)) = &token {
-            record.client_id(client_id);
+        if let Some(token) = &token {
+            record.token(&token.client_id, &token.secret);
         }
         Ok(Self {
             proof,
-            token: token.map(|(entry, _)| entry.name.clone()),
+            token: token.map(|token| token.entry.name.clone()),
             address: connection.address,
         })
     }
