@@ -1,7 +1,9 @@
 //! Where a team's keys are read from: Cloudflare, or a file where there is no way out.
 
+use std::error::Error as _;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::iter::successors;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,11 +23,20 @@ pub(crate) enum KeySourceError {
     #[error("cannot read it: {0}")]
     File(#[from] io::Error),
     #[error("cannot be asked: {0}")]
-    Http(#[from] reqwest::Error),
+    Http(String),
     #[error("answered {0}")]
     Status(StatusCode),
     #[error("its answer is larger than {MAX_OCTETS} octets")]
     TooLarge,
+}
+
+impl From<reqwest::Error> for KeySourceError {
+    /// With every cause: the outermost one says no more than the URL.
+    fn from(error: reqwest::Error) -> Self {
+        let causes = successors(error.source(), |&cause| cause.source());
+        let causes = causes.map(|cause| format!(": {cause}"));
+        Self::Http(format!("{error}{}", causes.collect::<String>()))
+    }
 }
 
 impl KeySource {
