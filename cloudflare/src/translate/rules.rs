@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use postern_policy::edge::is_expressible;
-use postern_policy::{CertificateIdentity, Credentials, Edge, Policy, Rule};
+use postern_policy::{CertificateFacts, CertificateIdentity, Credentials, Edge, Policy, Rule};
 
 use crate::access::AccessRule;
 use crate::inventory::Inventory;
@@ -153,7 +153,7 @@ fn satisfies(policy: &Policy, identity: &CertificateIdentity) -> bool {
 /// Certificate rules look at nothing else.
 fn presenting(identity: &CertificateIdentity) -> Credentials<'_> {
     Credentials {
-        certificate: Some(identity),
+        certificate: Some(CertificateFacts::Whole(identity)),
         token: None,
         address: std::net::Ipv4Addr::UNSPECIFIED.into(),
     }
