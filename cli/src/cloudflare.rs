@@ -6,6 +6,7 @@
 pub(crate) mod closing;
 pub(crate) mod inventory;
 pub(crate) mod ledger;
+pub(crate) mod lock;
 pub(crate) mod situation;
 
 use std::env;

@@ -28,6 +28,9 @@ pub struct DesiredAuthority {
     pub pem: String,
     /// The hosts to ask for it.
     pub hostnames: BTreeSet<String>,
+    /// Those of them where any certificate is admitted because the CA issues to nobody else: no
+    /// other CA may be asked for there.
+    pub dedicated: BTreeSet<String>,
 }
 
 /// An application.
@@ -39,6 +42,8 @@ pub struct DesiredApplication {
     pub reference: AppReference,
     /// How long a session lasts, in Go's form; left alone where the file does not say.
     pub session_duration: Option<String>,
+    /// The audience tag that the gateway expects, where the file says.
+    pub aud: Option<String>,
     /// Whether the interstitial page is skipped; left alone where the file does not say.
     pub skip_interstitial: Option<bool>,
     /// Who may write it.
@@ -86,6 +91,8 @@ pub struct DesiredPolicy {
     pub required: Option<BTreeSet<String>>,
     /// Names for `exclude`: revoked here, and still good to the edge.
     pub revoked: BTreeSet<String>,
+    /// The WAF rule without which the policy would admit too many.
+    pub after_waf: Option<String>,
 }
 
 /// What the edge and the gateway each make of one policy of the file.

@@ -40,5 +40,5 @@ pub use plan::{
 };
 pub use remote::{Breadth, Mtls, Remote};
 pub use translate::{
-    Inexpressible, InexpressibleReason, Sources, TokenAtEdge, Translation, WafRules, translate,
+    Inexpressible, InexpressibleReason, Sources, TokenAtEdge, Translation, translate,
 };

@@ -23,6 +23,10 @@ pub struct Consents {
     pub reorder: Consent,
     /// `--allow-decision-change`: the decision of a policy of ours may be repaired.
     pub decision_change: Consent,
+    /// `--waf-in-place`: the WAF rules that were printed block, so Access may admit more.
+    pub waf: Consent,
+    /// `--retire-old-ca`: the clients have moved, so a CA that the file has no more may go.
+    pub retire_authority: Consent,
 }
 
 /// Whether the operator agreed.
@@ -118,6 +122,8 @@ impl Planner<'_> {
         let consent = match class {
             Class::Reorder => self.consents.reorder,
             Class::DecisionChange => self.consents.decision_change,
+            Class::ReliesOnWaf => self.consents.waf,
+            Class::RetiresAuthority => self.consents.retire_authority,
             Class::TakesAway | Class::Ordinary | Class::Bookkeeping => Consent::Given,
         };
         match consent {

@@ -11,7 +11,7 @@ mod rules;
 use std::collections::{BTreeMap, BTreeSet};
 
 use postern_policy::config::{CloudflareHostnames, CloudflareSettings};
-use postern_policy::{Application, ApplicationName, ApplicationSet, TokenName};
+use postern_policy::{Application, ApplicationName, ApplicationSet, Edge, TokenName};
 use thiserror::Error;
 
 use crate::chain::Chain;
@@ -33,8 +33,6 @@ pub struct Sources<'a> {
     pub inventory: &'a Inventory,
     /// Where each service token is good.
     pub tokens: &'a BTreeMap<TokenName, TokenAtEdge>,
-    /// Whether the WAF rules that were printed are in place.
-    pub waf: WafRules,
 }
 
 /// Where a service token is good.
@@ -44,15 +42,6 @@ pub enum TokenAtEdge {
     Minted(String),
     /// Made by us: Cloudflare takes none of ours.
     GatewayOnly,
-}
-
-/// Whether somebody put the WAF rules in place: they are no part of Access, and not ours to write.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum WafRules {
-    /// The operator says so.
-    InPlace,
-    /// Nobody said so: the policies that rely on them are not pushed.
-    NotYet,
 }
 
 /// What was asked for, and what it amounts to.
@@ -144,7 +133,8 @@ pub fn translate(sources: &Sources<'_>) -> Result<Translation, Vec<Inexpressible
         return Err(errors);
     }
     let hostnames = hostnames(sources, &translation.desired.applications);
-    translation.desired.forwarding = application::forwarding(sources);
+    // Their gateway decides by the certificate itself.
+    translation.desired.forwarding = application::hosts_with(Edge::CertificateAndGateway, sources);
     if !hostnames.is_empty() {
         translation.desired.authorities = authorities(sources, &hostnames);
     }
@@ -189,6 +179,7 @@ fn authorities(sources: &Sources<'_>, hostnames: &BTreeSet<String>) -> Vec<Desir
             name,
             pem: chain.to_pem(),
             hostnames: hostnames.clone(),
+            dedicated: application::hosts_with(Edge::DedicatedCa, sources),
         }
     };
     sources.chains.iter().enumerate().map(authority).collect()

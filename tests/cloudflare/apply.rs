@@ -76,12 +76,21 @@ fn waf_prints_an_anchored_expression_and_pushes_nothing_without_consent() {
     let remark = plan["statements"][0]["remarks"][0].as_str().unwrap();
     let expected = r#"cf.tls_client_auth.cert_subject_dn_rfc2253 matches "(^|[^\\\\],)CN=(?:device-[0-9]+)(,|$)""#;
     assert!(remark.contains(expected), "{remark}");
-    assert_eq!(
-        plan["statements"][0]["edge"],
-        json!(["nothing: it is not pushed"])
+    let withheld = |plan: &serde_json::Value| plan["withheld"].as_array().unwrap().len();
+    assert_eq!(withheld(&plan), 1);
+    assert_eq!(plan["withheld"][0]["class"], "relies_on_waf");
+    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
+    let policies = format!("access/apps/{}/policies", account.app_id());
+    assert_eq!(account.look(&policies).as_array().unwrap().len(), 1);
+    drop(
+        account
+            .run(&["cloudflare", "apply", "--waf-in-place"])
+            .expect_code(0),
     );
-    let consented = account.json(&["cloudflare", "plan", "--waf-in-place"]);
-    assert_eq!(consented["statements"][0]["remarks"], json!([]));
+    assert_eq!(account.look(&policies).as_array().unwrap().len(), 2);
+    // Once consented to, it stays without being said again.
+    let later = account.json(&["cloudflare", "plan"]);
+    assert_eq!((&later["changes"], withheld(&later)), (&json!([]), 0));
 }
 
 #[test]
@@ -261,4 +270,30 @@ fn the_api_token_is_in_no_output_and_no_file_of_ours() {
     assert!(!String::from_utf8_lossy(&printed).contains(&token));
     let search = ["-r", "-l", "-a", &token, "."];
     assert_eq!(account.postern.tool("grep", &search).stdout, "");
+}
+
+#[test]
+fn twenty_applies_at_once_make_everything_once() {
+    let account = Account::new();
+    let spawn = |_| account.command(&["cloudflare", "apply"]).output();
+    std::thread::scope(|scope| {
+        let running: Vec<_> = (0..20)
+            .map(|number| scope.spawn(move || spawn(number)))
+            .collect();
+        for run in running {
+            let output = run.join().unwrap().unwrap();
+            let told = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert_eq!(output.status.code(), Some(0), "{told}");
+        }
+    });
+    assert_eq!(account.look("access/apps").as_array().unwrap().len(), 1);
+    assert_eq!(account.look("access/groups").as_array().unwrap().len(), 1);
+    assert_eq!(
+        account
+            .look("access/certificates")
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
 }

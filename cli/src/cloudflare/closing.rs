@@ -7,9 +7,10 @@ use std::collections::BTreeSet;
 
 use postern_ca::{Actor, CertificateAuthority, EdgeChange};
 use postern_cloudflare::access::{AccessRule, RuleList};
-use postern_cloudflare::{Breadth, Consents, Remote, WafRules};
+use postern_cloudflare::{Breadth, Consents, Remote};
 
-use super::situation::{Assumptions, Situation};
+use super::lock::EdgeLock;
+use super::situation::Situation;
 use super::{CloudflareArgs, Edge, inventory};
 use crate::commands::cloudflare::carry_out;
 use crate::context::Context;
@@ -62,17 +63,15 @@ fn take_away(
     edge: &Edge,
 ) -> Result<Remote, CommandError> {
     let config = context.config()?;
-    let assumptions = Assumptions {
-        waf: WafRules::InPlace,
-        breadth: Breadth::Everything,
-    };
-    let situation = Situation::read(&config, authority, edge, assumptions)?;
+    let _turn = EdgeLock::take(context.home())?;
+    let read = || Situation::read(&config, authority, edge, Breadth::Everything);
+    let situation = read()?;
     let plan = situation.plan(Consents::default()).taking_away();
     carry_out(authority, edge, &situation, &plan)?;
     if plan.changes.is_empty() {
         return Ok(situation.remote);
     }
-    Ok(Situation::read(&config, authority, edge, assumptions)?.remote)
+    Ok(read()?.remote)
 }
 
 /// The edge knows names, not serial numbers, and policies that are not ours are not touched.

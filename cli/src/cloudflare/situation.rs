@@ -4,7 +4,7 @@ use std::path::Path;
 
 use postern_ca::{CertificateAuthority, IssuerRole, files};
 use postern_cloudflare::{
-    Breadth, Chain, Consents, Ledger, Plan, Remote, Sources, Translation, WafRules, translate,
+    Breadth, Chain, Consents, Ledger, Plan, Remote, Sources, Translation, translate,
 };
 use postern_policy::config::CloudflareSettings;
 
@@ -20,30 +20,23 @@ pub(crate) struct Situation {
     pub(crate) remote: Remote,
 }
 
-/// What the operator says about the world outside Access.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Assumptions {
-    pub(crate) waf: WafRules,
-    pub(crate) breadth: Breadth,
-}
-
 impl Situation {
     /// Reads all of it; nothing is written.
     pub(crate) fn read(
         config: &Config,
         authority: &CertificateAuthority,
         edge: &Edge,
-        assumptions: Assumptions,
+        breadth: Breadth,
     ) -> Result<Self, CommandError> {
         let ledger = ledger::read(authority.store(), &edge.account)?;
-        let translation = wanted(config, authority, &ledger, assumptions.waf)?;
+        let translation = wanted(config, authority, &ledger)?;
         let scope = edge.scope();
         let remote = edge.run(Remote::fetch(
             &edge.client,
             &scope,
             &translation.desired,
             &ledger,
-            assumptions.breadth,
+            breadth,
         ))?;
         Ok(Self {
             translation,
@@ -68,7 +61,6 @@ pub(crate) fn wanted(
     config: &Config,
     authority: &CertificateAuthority,
     ledger: &Ledger,
-    waf: WafRules,
 ) -> Result<Translation, CommandError> {
     let settings = config.cloudflare.as_ref().ok_or_else(|| {
         CommandError::new(
@@ -85,7 +77,6 @@ pub(crate) fn wanted(
         chains: &chains,
         inventory: &inventory,
         tokens: &tokens,
-        waf,
     };
     translate(&sources).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -107,6 +107,14 @@ impl Planner<'_> {
     }
 
     fn known(&mut self, application: &DesiredApplication, app: &App) -> Option<AppTarget> {
+        if let (Some(expected), Some(aud)) = (&application.aud, app.aud())
+            && expected != aud
+        {
+            self.plan.remarks.push(format!(
+                "app {}: its audience tag is {aud}, and the file says {expected}: the gateway would refuse every request",
+                application.name
+            ));
+        }
         for field in fields(application) {
             let is_same = match &field {
                 AppField::SessionDuration(text) => {

@@ -28,6 +28,7 @@ impl Planner<'_> {
         for authority in &self.desired.authorities {
             self.authority(authority, certificates);
         }
+        self.nobody_else(certificates);
         let on = |host: &String| {
             let mut set = settings.iter().filter(|setting| setting.hostname == *host);
             set.any(|setting| setting.client_certificate_forwarding)
@@ -75,6 +76,30 @@ impl Planner<'_> {
         self.hostnames(target, authority, certificate);
     }
 
+    /// "Any certificate" means any CA's that is asked for at the host.
+    fn nobody_else(&mut self, certificates: &[MtlsCertificate]) {
+        let dedicated: BTreeSet<&String> = self
+            .desired
+            .authorities
+            .iter()
+            .flat_map(|it| &it.dedicated)
+            .collect();
+        for other in certificates {
+            if self.ledger.owns(ObjectKind::Certificate, other.id()) {
+                continue;
+            }
+            let hosts = other.associated_hostnames();
+            if let Some(host) = hosts.iter().find(|host| dedicated.contains(host)) {
+                let target = format!("CA {:?} (not ours)", other.name());
+                let why = format!(
+                    "it is asked for at {host}, where `dedicated-ca` admits any certificate"
+                );
+                let remedy = "take that host out of it, or use another strategy";
+                self.conflict(target, &why, remedy);
+            }
+        }
+    }
+
     fn hostnames(
         &mut self,
         target: String,
@@ -94,7 +119,8 @@ impl Planner<'_> {
         self.change(target, Class::Ordinary, action);
     }
 
-    /// CAs of ours that issue to nobody any more: removed last, after the clients moved.
+    /// CAs of ours that the file has no more: they go last, when somebody says that the clients
+    /// have moved.
     pub(super) fn old_authorities(&mut self) {
         let wanted: Vec<String> = self
             .desired
@@ -111,7 +137,12 @@ impl Planner<'_> {
                     key: owned.key.clone(),
                     id: id.clone(),
                 };
-                self.change(format!("CA {:?}", owned.name), Class::Ordinary, action);
+                let target = format!(
+                    "CA {:?} ({})",
+                    owned.name,
+                    &owned.key[..8.min(owned.key.len())]
+                );
+                self.change(target, Class::RetiresAuthority, action);
             }
         }
     }

@@ -33,6 +33,10 @@ pub enum Class {
     Reorder,
     /// What a policy decides changes.
     DecisionChange,
+    /// A policy admits what only a WAF rule narrows down.
+    ReliesOnWaf,
+    /// A CA that may still have clients goes.
+    RetiresAuthority,
     /// Only our record changes.
     Bookkeeping,
 }
@@ -45,6 +49,8 @@ impl Class {
             Self::Ordinary => "ordinary",
             Self::Reorder => "reorder",
             Self::DecisionChange => "decision_change",
+            Self::ReliesOnWaf => "relies_on_waf",
+            Self::RetiresAuthority => "retires_authority",
             Self::Bookkeeping => "bookkeeping",
         }
     }
@@ -362,9 +368,9 @@ impl fmt::Display for Action {
                 let hosts: Vec<String> = added.chain(removed).collect();
                 write!(f, "hostnames {}", hosts.join(" "))
             }
-            Self::RemoveAuthority { .. } => {
-                f.write_str("no client is left: clear its hostnames, then delete it")
-            }
+            Self::RemoveAuthority { .. } => f.write_str(
+                "clear its hostnames, then delete it: the edge knows its clients no more",
+            ),
             Self::ForwardCertificates { hostnames } => {
                 let hosts: BTreeSet<String> = hostnames.iter().cloned().collect();
                 write!(f, "client_certificate_forwarding on for {}", listed(&hosts))

@@ -10,6 +10,7 @@ use super::{Action, AppTarget, Class, Consent, PlannedPolicy, PlannedRule, Plann
 use crate::access::{AccessPolicy, AccessRule, RuleList};
 use crate::desired::{DesiredApplication, DesiredPolicy, Manager};
 use crate::ledger::{ObjectKind, Owned};
+use crate::limits::{INLINE_NAMES, RULES_PER_APPLICATION};
 
 impl Planner<'_> {
     pub(super) fn policies(&mut self, apps: &Apps, groups: &Groups) {
@@ -18,8 +19,12 @@ impl Planner<'_> {
                 Some(AppTarget::Known(app)) => self.in_app(application, app, groups),
                 Some(made @ AppTarget::Made(_)) => {
                     for (policy, place) in application.policies.iter().zip(1..) {
-                        let policy = planned(policy, place, groups);
-                        self.create(application, made.clone(), policy);
+                        self.create(
+                            application,
+                            made.clone(),
+                            policy,
+                            planned(policy, place, groups),
+                        );
                     }
                 }
                 None => {}
@@ -39,14 +44,46 @@ impl Planner<'_> {
             }
         }
         let ids: BTreeSet<&str> = ours.iter().flatten().map(|policy| policy.id()).collect();
+        self.count_rules(application, there, &ids);
         let places = self.places(application, app, there, &ids);
         self.move_ours(application, app, &ours, &places, there);
         for ((policy, found), place) in application.policies.iter().zip(ours).zip(places) {
             let planned = planned(policy, place, groups);
             match found {
-                None => self.create(application, AppTarget::Known(app.to_owned()), planned),
-                Some(found) => self.update(application, app, found, planned),
+                None => {
+                    let app = AppTarget::Known(app.to_owned());
+                    self.create(application, app, policy, planned);
+                }
+                Some(found) => self.update(application, app, (found, policy), planned),
             }
+        }
+    }
+
+    /// An application holds only so many rules over all of its policies.
+    fn count_rules(
+        &mut self,
+        application: &DesiredApplication,
+        there: &[AccessPolicy],
+        ours: &BTreeSet<&str>,
+    ) {
+        let of = |policy: &AccessPolicy| -> usize {
+            RuleList::ALL
+                .iter()
+                .map(|list| policy.rules(*list).len())
+                .sum()
+        };
+        let others: usize = there
+            .iter()
+            .filter(|it| !ours.contains(it.id()))
+            .map(of)
+            .sum();
+        let wanted: usize = application.policies.iter().map(rule_count).sum();
+        if others + wanted > RULES_PER_APPLICATION {
+            let why = format!(
+                "{wanted} rules of ours and {others} others: an application holds {RULES_PER_APPLICATION}"
+            );
+            let remedy = "write a pattern with `edge = \"expand\"`, which uses rule groups, or split the application";
+            self.conflict(format!("app {}", application.name), &why, remedy);
         }
     }
 
@@ -183,20 +220,26 @@ impl Planner<'_> {
         }
     }
 
-    fn create(&mut self, application: &DesiredApplication, app: AppTarget, policy: PlannedPolicy) {
+    fn create(
+        &mut self,
+        application: &DesiredApplication,
+        app: AppTarget,
+        desired: &DesiredPolicy,
+        policy: PlannedPolicy,
+    ) {
         if policy.include.is_empty() {
             return;
         }
         let part = format!(" / policy {:?}", policy.name);
         let action = Action::CreatePolicy { app, policy };
-        self.change_in(application, &part, Class::Ordinary, action);
+        self.change_in(application, &part, widening(desired), action);
     }
 
     fn update(
         &mut self,
         application: &DesiredApplication,
         app: &str,
-        there: &AccessPolicy,
+        (there, desired): (&AccessPolicy, &DesiredPolicy),
         policy: PlannedPolicy,
     ) {
         let part = format!(" / policy {:?}", policy.name);
@@ -228,7 +271,7 @@ impl Planner<'_> {
         }
         let class = match compared.only_takes_away {
             true => Class::TakesAway,
-            false => Class::Ordinary,
+            false => widening(desired),
         };
         let action = Action::UpdatePolicy {
             app,
@@ -373,6 +416,14 @@ struct Comparison {
     differences: Vec<String>,
 }
 
+/// The class of a change that may admit somebody.
+fn widening(policy: &DesiredPolicy) -> Class {
+    match policy.after_waf {
+        Some(_) => Class::ReliesOnWaf,
+        None => Class::Ordinary,
+    }
+}
+
 fn planned(policy: &DesiredPolicy, place: u64, groups: &Groups) -> PlannedPolicy {
     let rules = |list: &[AccessRule]| -> Vec<PlannedRule> {
         list.iter().cloned().map(PlannedRule::Rule).collect()
@@ -418,6 +469,12 @@ fn planned(policy: &DesiredPolicy, place: u64, groups: &Groups) -> PlannedPolicy
         exclude,
         precedence: place,
     }
+}
+
+/// The rules that stand in the policy itself; names in groups do not count.
+fn rule_count(policy: &DesiredPolicy) -> usize {
+    let inline = policy.include.len() + policy.require.len() + policy.exclude.len();
+    inline + policy.revoked.len().min(INLINE_NAMES)
 }
 
 fn shortened(lines: &[String]) -> String {

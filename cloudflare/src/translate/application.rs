@@ -46,18 +46,18 @@ pub(super) fn asks_certificate(application: &Application) -> bool {
     policies.any(|policy| policy.rules().any(postern_policy::Rule::needs_certificate))
 }
 
-/// The hosts whose gateway decides by the certificate itself.
-pub(super) fn forwarding(sources: &Sources<'_>) -> BTreeSet<String> {
-    let by_gateway = |application: &Application| {
+/// The hosts of ours where a policy has this strategy.
+pub(super) fn hosts_with(edge: Edge, sources: &Sources<'_>) -> BTreeSet<String> {
+    let has_it = |application: &Application| {
         let mut policies = application.policies().iter();
-        policies.any(|policy| policy.edge() == Some(Edge::CertificateAndGateway))
+        policies.any(|policy| policy.edge() == Some(edge))
     };
     let applications = sources.applications.iter();
     applications
         .filter(|application| {
             let cloudflare = application.cloudflare();
             let is_ours = cloudflare.is_some_and(|c| manager(c) == Manager::Postern);
-            is_ours && by_gateway(application)
+            is_ours && has_it(application)
         })
         .flat_map(|application| application.hosts())
         .map(|host| host.as_str().to_owned())
@@ -118,6 +118,7 @@ fn desired(
         name: application.name().clone(),
         reference: reference(application, cloudflare),
         session_duration: cloudflare.session_duration.map(to_go),
+        aud: cloudflare.aud.as_ref().map(ToString::to_string),
         skip_interstitial: cloudflare.skip_interstitial,
         manager: manager(cloudflare),
         policies,

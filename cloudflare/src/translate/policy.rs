@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use postern_policy::{Application, Decision, Edge, Policy, Rule, TokenName};
 
 use super::rules::{Expansion, certificate_rules, others};
-use super::{InexpressibleReason, Sources, TokenAtEdge, WafRules};
+use super::{InexpressibleReason, Sources, TokenAtEdge};
 use crate::access::AccessRule;
 use crate::desired::{DesiredPolicy, Statement};
 use crate::limits::{GROUPS, RULES_PER_GROUP};
@@ -95,9 +95,6 @@ impl Parting<'_> {
         if names > GROUPS * RULES_PER_GROUP {
             return Err(InexpressibleReason::TooManyNames { names });
         }
-        if self.policy.edge() == Some(Edge::Waf) && !self.waf_is_in_place() {
-            return Ok(());
-        }
         if self.would_deny_too_many() {
             return Ok(());
         }
@@ -112,6 +109,7 @@ impl Parting<'_> {
         let Some(mut part) = self.part("mTLS", include)? else {
             return Ok(());
         };
+        part.after_waf = self.waf_rule();
         part.admitted = admitted;
         part.revoked = revoked;
         self.policies.push(part);
@@ -206,6 +204,7 @@ impl Parting<'_> {
             admitted: None,
             required,
             revoked: BTreeSet::new(),
+            after_waf: None,
         }))
     }
 
@@ -243,16 +242,16 @@ impl Parting<'_> {
         denies
     }
 
-    fn waf_is_in_place(&mut self) -> bool {
-        let expression = waf::expression(self.application).unwrap_or_default();
-        let remark = match self.sources.waf {
-            WafRules::InPlace => return true,
-            WafRules::NotYet => format!(
-                "not pushed before this WAF custom rule blocks (then say --waf-in-place): {expression}"
-            ),
-        };
+    /// The rule that has to block before Access may admit any certificate.
+    fn waf_rule(&mut self) -> Option<String> {
+        if self.policy.edge() != Some(Edge::Waf) {
+            return None;
+        }
+        let expression = waf::expression(self.application).ok()?;
+        let remark =
+            format!("the name is left to this WAF custom rule with the action block: {expression}");
         self.statement.remarks.push(remark);
-        false
+        Some(expression)
     }
 
     fn say_certificates(&mut self, include: &[AccessRule], admitted: Option<&BTreeSet<String>>) {

@@ -71,7 +71,6 @@ fn run(file: &str) -> Result<Translation, Vec<Inexpressible>> {
         chains: &[chain],
         inventory: &inventory,
         tokens: &tokens,
-        waf: WafRules::NotYet,
     })
 }
 

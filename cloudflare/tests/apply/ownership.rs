@@ -159,6 +159,13 @@ async fn a_new_intermediate_is_a_new_object_and_the_old_one_goes_when_nobody_is_
     assert_eq!(site.all("access/certificates").len(), 2);
     site.chains = vec![new];
     let plan = site.plan().await.unwrap();
+    assert_eq!(
+        kinds(&plan),
+        Vec::<&str>::new(),
+        "not before somebody says that they have moved"
+    );
+    site.consents.retire_authority = Consent::Given;
+    let plan = site.plan().await.unwrap();
     assert_eq!(kinds(&plan), ["delete_certificate"]);
     site.converge().await;
     assert_eq!(site.all("access/certificates").len(), 1);

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 use postern_cloudflare::{
     Action, Applied, Applier, Breadth, Chain, Client, ClientCertificate, ClientOptions, Consents,
     Inventory, Ledger, ObjectKind, Owned, Pace, Plan, Recorder, Remote, Scope, Sources, Standing,
-    TokenAtEdge, Translation, WafRules, translate,
+    TokenAtEdge, Translation, translate,
 };
 use postern_fixtures::TestPki;
 use postern_fixtures::access::{Emulator, Options};
@@ -179,7 +179,6 @@ impl Site {
             chains: &self.chains,
             inventory: &inventory,
             tokens: &self.tokens,
-            waf: WafRules::NotYet,
         };
         translate(&sources).unwrap()
     }

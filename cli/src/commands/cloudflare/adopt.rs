@@ -4,9 +4,9 @@ use clap::{Args, ValueEnum};
 use postern_cloudflare::{Adoption, Breadth, ObjectKind, Recorder as _, adoptable, adoption_of};
 use serde_json::json;
 
-use super::plan::ConsentArgs;
 use crate::cloudflare::CloudflareArgs;
 use crate::cloudflare::ledger::StoreRecorder;
+use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
@@ -39,8 +39,6 @@ pub(crate) struct AdoptArgs {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
-    consents: ConsentArgs,
-    #[command(flatten)]
     cloudflare: CloudflareArgs,
 }
 
@@ -71,8 +69,8 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let assumptions = args.consents.assumptions(Breadth::Ours);
-    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let _turn = EdgeLock::take(context.home())?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let (desired, remote, ledger) = (
         &situation.translation.desired,
         &situation.remote,

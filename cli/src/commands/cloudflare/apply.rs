@@ -7,6 +7,7 @@ use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Plan};
 use super::plan::ConsentArgs;
 use super::report;
 use crate::cloudflare::ledger::StoreRecorder;
+use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
@@ -41,8 +42,8 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let assumptions = args.consents.assumptions(Breadth::Ours);
-    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let _turn = EdgeLock::take(context.home())?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let plan = situation.plan(args.consents.consents());
     report::print(context.format, &edge, &situation, &plan)?;
     if args.dry_run {

@@ -3,7 +3,6 @@
 use clap::{Args, Subcommand};
 use postern_cloudflare::{Breadth, terraform};
 
-use super::plan::ConsentArgs;
 use crate::cloudflare::CloudflareArgs;
 use crate::cloudflare::situation::Situation;
 use crate::commands::{DONE, Outcome};
@@ -26,8 +25,6 @@ pub(crate) enum ExportCommand {
 #[command(verbatim_doc_comment)]
 pub(crate) struct TerraformArgs {
     #[command(flatten)]
-    consents: ConsentArgs,
-    #[command(flatten)]
     cloudflare: CloudflareArgs,
 }
 
@@ -36,8 +33,7 @@ pub(crate) fn run(context: &Context, command: &ExportCommand) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let assumptions = args.consents.assumptions(Breadth::Ours);
-    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let text = terraform::export(
         &edge.account,
         &situation.translation.desired,

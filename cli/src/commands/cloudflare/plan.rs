@@ -1,11 +1,11 @@
 //! `postern cloudflare plan`
 
 use clap::Args;
-use postern_cloudflare::{Breadth, Consent, Consents, WafRules};
+use postern_cloudflare::{Breadth, Consent, Consents};
 
 use super::report;
 use crate::cloudflare::CloudflareArgs;
-use crate::cloudflare::situation::{Assumptions, Situation};
+use crate::cloudflare::situation::Situation;
 use crate::commands::Outcome;
 use crate::context::Context;
 
@@ -37,9 +37,12 @@ pub(crate) struct ConsentArgs {
     /// Repair the decision of a policy of ours, such as `allow` for a machine
     #[arg(long)]
     allow_decision_change: bool,
-    /// The WAF rules that the plan prints are in place
+    /// The WAF rules that the plan prints are in place and block
     #[arg(long)]
     waf_in_place: bool,
+    /// The clients of a CA that the file has no more have moved: remove it
+    #[arg(long)]
+    retire_old_ca: bool,
 }
 
 impl ConsentArgs {
@@ -47,15 +50,9 @@ impl ConsentArgs {
         Consents {
             reorder: consent(self.allow_reorder),
             decision_change: consent(self.allow_decision_change),
+            waf: consent(self.waf_in_place),
+            retire_authority: consent(self.retire_old_ca),
         }
-    }
-
-    pub(crate) fn assumptions(self, breadth: Breadth) -> Assumptions {
-        let waf = match self.waf_in_place {
-            true => WafRules::InPlace,
-            false => WafRules::NotYet,
-        };
-        Assumptions { waf, breadth }
     }
 }
 
@@ -70,8 +67,7 @@ pub(crate) fn run(context: &Context, args: &PlanArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let assumptions = args.consents.assumptions(Breadth::Ours);
-    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let plan = situation.plan(args.consents.consents());
     report::print(context.format, &edge, &situation, &plan)?;
     Ok(report::outcome(&plan))

@@ -127,6 +127,8 @@ fn flag(change: &Change) -> &'static str {
     match change.class {
         Class::Reorder => "--allow-reorder",
         Class::DecisionChange => "--allow-decision-change",
+        Class::ReliesOnWaf => "--waf-in-place, when the WAF rule below blocks",
+        Class::RetiresAuthority => "--retire-old-ca, when its clients have moved",
         Class::TakesAway | Class::Ordinary | Class::Bookkeeping => "done by itself",
     }
 }

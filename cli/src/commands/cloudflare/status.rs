@@ -42,8 +42,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let assumptions = args.consents.assumptions(Breadth::Everything);
-    let situation = Situation::read(&config, &authority, &edge, assumptions)?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Everything)?;
     let plan = situation.plan(args.consents.consents());
     let now = time::now();
     let clients = inventory::clients(&authority, now)?;

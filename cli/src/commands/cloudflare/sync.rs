@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::apply::carry_out;
 use super::plan::ConsentArgs;
+use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
@@ -137,8 +138,8 @@ impl Sync<'_> {
 
     fn compare_and_carry_out(&self) -> Result<usize, CommandError> {
         let config = self.context.config()?;
-        let assumptions = self.args.consents.assumptions(Breadth::Ours);
-        let read = || Situation::read(&config, self.authority, self.edge, assumptions);
+        let _turn = EdgeLock::take(self.context.home())?;
+        let read = || Situation::read(&config, self.authority, self.edge, Breadth::Ours);
         let pending = self.authority.store().edge_pending()?;
         let situation = read()?;
         let plan = situation.plan(self.args.consents.consents());

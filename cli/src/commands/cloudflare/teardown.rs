@@ -3,9 +3,10 @@
 use std::io::{IsTerminal, stdin};
 
 use clap::Args;
-use postern_cloudflare::{Breadth, Desired, Plan, Remote};
+use postern_cloudflare::{Breadth, Consent, Consents, Desired, Plan, Remote};
 
 use super::{apply, report};
+use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, ledger};
 use crate::commands::{DONE, Outcome};
@@ -41,6 +42,7 @@ pub(crate) struct TeardownArgs {
 pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
+    let _turn = EdgeLock::take(context.home())?;
     let ledger = ledger::read(authority.store(), &edge.account)?;
     let nothing = Desired::default();
     let scope = edge.scope();
@@ -54,7 +56,10 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
         &nothing,
         &situation.remote,
         &situation.ledger,
-        postern_cloudflare::Consents::default(),
+        Consents {
+            retire_authority: Consent::Given,
+            ..Consents::default()
+        },
     );
     report::print(context.format, &edge, &situation, &plan)?;
     if args.dry_run || plan.changes.is_empty() {
