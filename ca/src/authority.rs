@@ -22,7 +22,7 @@ use crate::publish::{self, PublishError};
 use crate::request::IssuanceRequest;
 use crate::store::{
     self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store,
-    StoreError, TokenRecord,
+    StoreError, TokenLife, TokenRecord,
 };
 use crate::{crl, journal, publisher};
 
@@ -295,6 +295,39 @@ impl Unlocked<'_> {
             now,
             move |connection| store::add_token(connection, &token),
         )
+    }
+
+    /// Changes which secrets of a token are good, and until when; gives it back as it is now.
+    ///
+    /// Followers take the new state whole. So taking a secret away is told in an entry that could
+    /// also admit, and needs the issuing key too: without the passphrase a token can only be
+    /// disabled ([`CertificateAuthority::disable_token`]).
+    ///
+    /// # Errors
+    /// When there is no such token, no secret would be left, or it cannot be made durable or
+    /// published.
+    pub fn change_token(
+        self,
+        name: &TokenName,
+        change: impl FnOnce(&mut TokenLife) + Send + 'static,
+        now: u64,
+    ) -> Result<TokenRecord, CaError> {
+        let Self {
+            authority, client, ..
+        } = self;
+        let (name, by) = (name.clone(), authority.actor.to_string());
+        let token = authority.store.write(move |connection| {
+            match store::change_token(connection, &name, change, (now, &by))? {
+                Some(token) => {
+                    let event = Event::TokenChanged(token.to_entry());
+                    journal::append(connection, &event, &client, now)?;
+                    Ok(token)
+                }
+                None => store::token_by_name(connection, &name),
+            }
+        })?;
+        publish::publish(&authority.home, &authority.store)?;
+        Ok(token)
     }
 
     /// Enables a token again.

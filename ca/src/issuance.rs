@@ -181,6 +181,7 @@ impl Prepared {
             requested_at: now,
             requested_by: String::new(),
             is_client: role == LeafRole::Client,
+            predecessor: None,
         };
         let key = SubjectPublicKeyInfo::from_der(key.spki_der()).map_err(sign)?;
         Ok(Self {

@@ -40,7 +40,8 @@ pub use request::{
     CertifiableKey, IssuableName, IssuanceRequest, RequestError, SubjectAltName, is_subject_text,
 };
 pub use store::{
-    CertificateRecord, CertificateState, CrlRecord, Intent, IssuerRecord, IssuerRole, JournalRow,
-    RevocationMark, Selection, Store, StoreError, TokenRecord,
+    CertificateRecord, CertificateState, CrlRecord, EdgeChange, EdgeObject, EdgeObjectKind,
+    EdgePending, Intent, IssuerRecord, IssuerRole, JournalRow, RevocationMark, RotationRecord,
+    Selection, Store, StoreError, TokenChange, TokenChangeKind, TokenLife, TokenRecord,
 };
 pub use token::{NoRandomness, ServiceTokenSecret, is_well_formed_secret, new_client_id};

@@ -8,9 +8,12 @@
 mod certificates;
 mod crls;
 mod digest;
+mod edge;
 mod issuers;
 mod journal;
 mod migrate;
+mod rotations;
+mod successions;
 mod tokens;
 mod writer;
 
@@ -25,9 +28,11 @@ pub(crate) use rusqlite::Connection;
 
 pub use certificates::{CertificateRecord, CertificateState, Intent, RevocationMark, Selection};
 pub use crls::CrlRecord;
+pub use edge::{EdgeChange, EdgeObject, EdgeObjectKind, EdgePending};
 pub use issuers::{IssuerRecord, IssuerRole};
 pub use journal::JournalRow;
-pub use tokens::TokenRecord;
+pub use rotations::RotationRecord;
+pub use tokens::{TokenChange, TokenChangeKind, TokenLife, TokenRecord};
 
 pub(crate) use certificates::{
     belongs_on_crl, by_serial as certificate_by_serial, for_crl as revoked_for_crl, mark_revoked,
@@ -39,7 +44,8 @@ pub(crate) use journal::{
     segment as journal_segment,
 };
 pub(crate) use tokens::{
-    add as add_token, all as all_tokens, remove as remove_token, set_enabled as set_token_enabled,
+    add as add_token, all as all_tokens, by_name as token_by_name, change as change_token,
+    remove as remove_token, set_enabled as set_token_enabled,
 };
 
 use writer::Writer;
@@ -95,6 +101,14 @@ pub enum StoreError {
     /// The thing does not exist, or not in the state needed.
     #[error("{0}")]
     NotFound(String),
+    /// A certificate cannot have a successor.
+    #[error("certificate {serial} cannot be renewed: {why}")]
+    NotRenewable {
+        /// Which one.
+        serial: SerialNumber,
+        /// Why not.
+        why: String,
+    },
     /// The key must not be certified.
     #[error("the public key is refused: {0}. Make a new key")]
     KeyRefused(&'static str),

@@ -115,7 +115,7 @@ fn store_kind(error: &StoreError) -> Kind {
         StoreError::Corrupt { .. }
         | StoreError::AlteredRow { .. }
         | StoreError::LostRevocation(_) => Kind::Integrity,
-        StoreError::Conflict(_) => Kind::Conflict,
+        StoreError::Conflict(_) | StoreError::NotRenewable { .. } => Kind::Conflict,
         StoreError::KeyRefused(_) => Kind::Policy,
         StoreError::Newer { .. }
         | StoreError::Engine(_)

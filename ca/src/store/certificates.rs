@@ -1,6 +1,7 @@
 //! Certificates and the devices they belong to.
 
 mod record;
+mod renewable;
 mod revoked;
 
 use postern_pki::journal::Hash;
@@ -10,12 +11,13 @@ use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 use record::{COLUMNS, from_row};
 pub use record::{CertificateRecord, CertificateState, RevocationMark};
+use renewable::renewable;
 pub(crate) use revoked::{belongs_on_crl, for_crl, mark_revoked};
 
 use super::digest::RowDigest;
 use super::issuers::IssuerRecord;
 use super::journal::integer;
-use super::{Store, StoreError};
+use super::{Store, StoreError, successions};
 
 /// What is recorded before a certificate is signed: enough to revoke it whatever happens next.
 #[derive(Debug, Clone)]
@@ -42,6 +44,8 @@ pub struct Intent {
     pub requested_by: String,
     /// Whether it is a client's, and so belongs to a device.
     pub is_client: bool,
+    /// Whose place it takes.
+    pub predecessor: Option<SerialNumber>,
 }
 
 /// Which certificates are meant.
@@ -200,8 +204,24 @@ pub(crate) fn by_serial(
     })
 }
 
+pub(super) fn by_id(connection: &Connection, id: i64) -> Result<CertificateRecord, StoreError> {
+    let sql = format!("SELECT {COLUMNS} WHERE certificates.id = ?1");
+    connection
+        .query_row(&sql, [id], |row| Ok(from_row(row)))
+        .optional()?
+        .unwrap_or_else(|| {
+            Err(StoreError::NotFound(format!(
+                "there is no certificate {id}"
+            )))
+        })
+}
+
 fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
     refuse_foreign_key(connection, intent)?;
+    let predecessor = intent
+        .predecessor
+        .map(|serial| renewable(connection, &serial, intent))
+        .transpose()?;
     let device_id = intent
         .is_client
         .then(|| device_of(connection, intent))
@@ -228,6 +248,10 @@ fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
             record.digest()?,
         ],
     )?;
+    if let Some(predecessor) = predecessor {
+        let successor = connection.last_insert_rowid();
+        successions::link(connection, successor, predecessor.id, intent.requested_at)?;
+    }
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x506f_7374;
 
 /// Each one brings the schema from its index to its index + 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
 
 /// Refuses what is not a Postern database, or one from the future.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -67,4 +67,79 @@ fn known() -> i64 {
 
 fn pragma(connection: &Connection, name: &str) -> Result<i64, StoreError> {
     Ok(connection.pragma_query_value(None, name, |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use postern_pki::journal::Hash;
+    use postern_policy::TokenName;
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::store::{EdgeObjectKind, Store, TokenRecord, tokens};
+
+    fn token() -> TokenRecord {
+        TokenRecord {
+            name: TokenName::parse("ci-deploy-prod").unwrap(),
+            client_id: String::from("1.access"),
+            class: String::from("ci"),
+            owner: Some(String::from("payments")),
+            labels: String::from("{}"),
+            enabled: true,
+            secrets: vec![Hash::of(b"secret")],
+            created_at: 1,
+            created_by: String::from("ann@build"),
+            expires_at: TokenRecord::NEVER,
+        }
+    }
+
+    /// A database of the first Postern, with a token in it.
+    fn of_schema_1(folder: &TempDir) -> std::path::PathBuf {
+        let path = folder.path().join("postern.db");
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .pragma_update(None, "journal_mode", "WAL")
+            .unwrap();
+        connection.execute_batch(MIGRATIONS[0]).unwrap();
+        connection
+            .pragma_update(None, "application_id", APPLICATION_ID)
+            .unwrap();
+        connection.pragma_update(None, "user_version", 1).unwrap();
+        tokens::add(&connection, &token()).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_database_of_schema_1_is_brought_forward_with_all_that_is_in_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = of_schema_1(&folder);
+        for _ in 0..2 {
+            let store = Store::open(&path).unwrap();
+            assert_eq!(store.tokens().unwrap(), [token()]);
+            assert_eq!(store.newest_secret_at(&token()).unwrap(), 1);
+            assert_eq!(store.edge_objects_of(EdgeObjectKind::Policy).unwrap(), []);
+            assert_eq!(store.edge_pending().unwrap(), []);
+            assert_eq!(store.rotations().unwrap(), []);
+        }
+        let connection = Connection::open(&path).unwrap();
+        assert_eq!(pragma(&connection, "user_version").unwrap(), known());
+    }
+
+    #[test]
+    fn a_database_of_a_newer_schema_is_refused_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = of_schema_1(&folder);
+        let newer = known() + 1;
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .pragma_update(None, "user_version", newer)
+            .unwrap();
+        match Store::open(&path) {
+            Err(StoreError::Newer { found, known, .. }) => {
+                assert_eq!((found, known), (newer, newer - 1));
+            }
+            other => panic!("{:?}", other.map(|_| "opened")),
+        }
+        assert_eq!(pragma(&connection, "user_version").unwrap(), newer);
+    }
 }

@@ -4,6 +4,10 @@ use postern_pki::journal::{Hash, TokenEntry};
 use postern_policy::TokenName;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+mod changes;
+
+pub use changes::{TokenChange, TokenChangeKind};
+
 use super::digest::RowDigest;
 use super::journal::{integer, natural};
 use super::{Store, StoreError};
@@ -29,6 +33,16 @@ pub struct TokenRecord {
     pub created_at: u64,
     /// By whom.
     pub created_by: String,
+    /// When it ends, Unix seconds. One that Cloudflare was told to keep `forever` ends here at
+    /// [`TokenRecord::NEVER`]: every token has an end, so that nothing has to ask whether.
+    pub expires_at: u64,
+}
+
+/// What of a token changes in its life: which secrets are good, and until when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenLife {
+    /// SHA-256 of each live secret; each one is as good as the others.
+    pub secrets: Vec<Hash>,
     /// When it ends, Unix seconds.
     pub expires_at: u64,
 }
@@ -37,6 +51,9 @@ const COLUMNS: &str = "id, name, client_id, class, owner, labels, enabled, secre
                        created_by, expires_at, digest";
 
 impl TokenRecord {
+    /// The end of a token that has none: 9999-12-31T23:59:59Z, the last second of RFC 3339.
+    pub const NEVER: u64 = 253_402_300_799;
+
     /// What followers are told of it.
     pub fn to_entry(&self) -> TokenEntry {
         TokenEntry {
@@ -45,6 +62,13 @@ impl TokenRecord {
             secrets: self.secrets.clone(),
             expires_at: self.expires_at,
             enabled: self.enabled,
+        }
+    }
+
+    fn life(&self) -> TokenLife {
+        TokenLife {
+            secrets: self.secrets.clone(),
+            expires_at: self.expires_at,
         }
     }
 
@@ -104,13 +128,16 @@ pub(crate) fn by_name(
 }
 
 pub(crate) fn add(connection: &Connection, token: &TokenRecord) -> Result<(), StoreError> {
-    let taken: bool = connection.query_row(
-        "SELECT EXISTS (SELECT 1 FROM tokens WHERE name = ?1)",
-        [token.name.as_str()],
-        |row| row.get(0),
-    )?;
-    if taken {
+    let taken = |column: &str, value: &str| -> Result<bool, StoreError> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM tokens WHERE {column} = ?1)");
+        Ok(connection.query_row(&sql, [value], |row| row.get(0))?)
+    };
+    if taken("name", token.name.as_str())? {
         return Err(StoreError::Conflict(format!("token {}", token.name)));
+    }
+    if taken("client_id", &token.client_id)? {
+        let known = format!("a token with client id {}", token.client_id);
+        return Err(StoreError::Conflict(known));
     }
     connection.execute(
         "INSERT INTO tokens (name, client_id, class, owner, labels, enabled, secrets, created_at,
@@ -147,6 +174,42 @@ pub(crate) fn set_enabled(
         params![name.as_str(), enabled, token.digest()?],
     )?;
     Ok(())
+}
+
+/// Changes a token's secrets or end; gives it back as it is now, or nothing where `change` left
+/// them as they were.
+pub(crate) fn change(
+    connection: &Connection,
+    name: &TokenName,
+    change: impl FnOnce(&mut TokenLife),
+    (at, by): (u64, &str),
+) -> Result<Option<TokenRecord>, StoreError> {
+    let before = by_name(connection, name)?;
+    let mut life = before.life();
+    change(&mut life);
+    if life == before.life() {
+        return Ok(None);
+    }
+    if life.secrets.is_empty() {
+        let why = format!("token {name} would be left without a secret: disable or delete it");
+        return Err(StoreError::Refused(why));
+    }
+    let token = TokenRecord {
+        secrets: life.secrets,
+        expires_at: life.expires_at,
+        ..before.clone()
+    };
+    connection.execute(
+        "UPDATE tokens SET secrets = ?2, expires_at = ?3, digest = ?4 WHERE name = ?1",
+        params![
+            name.as_str(),
+            token.secrets_json(),
+            integer(token.expires_at)?,
+            token.digest()?
+        ],
+    )?;
+    changes::record(connection, &before, &token, (at, by))?;
+    Ok(Some(token))
 }
 
 pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), StoreError> {
