@@ -4,6 +4,7 @@
 //! we do not understand survives a read, a change and a write (an application's PUT replaces
 //! everything). <https://developers.cloudflare.com/api/resources/zero_trust/subresources/access/>
 
+mod account;
 mod document;
 mod log;
 mod rule;
@@ -14,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use document::document;
 
+pub use account::{Account, ApiTokenPolicies, Zone};
 pub use document::NotAnObject;
 pub use log::{LoginEvent, LoginQuery};
 pub use rule::AccessRule;

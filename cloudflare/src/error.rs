@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error)]
 #[error("{method} {path}: {kind}")]
 pub struct ApiError {
-    /// `GET`, `POST`, `PUT`, `DELETE`.
+    /// `GET`, `POST`, `PUT`, `DELETE`; `CONNECT` where the address itself is no good.
     pub method: &'static str,
     /// The path below the API's base, ids included; no secret ever stands in one.
     pub path: String,
@@ -39,7 +39,8 @@ pub enum ApiErrorKind {
     /// The API token may not do this (403).
     #[error("the API token may not do this: {0}")]
     Forbidden(String),
-    /// There is no such object (404, `access.api.error.not_found`, 7003).
+    /// There is no such object (404, `access.api.error.not_found`). 7003 is another thing: the path
+    /// or the account's id is wrong, and nothing is said about objects.
     #[error("there is no such object")]
     NotFound,
     /// `access.api.error.not_enabled`, or mTLS is no part of the account's plan.

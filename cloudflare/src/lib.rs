@@ -7,5 +7,5 @@ pub mod access;
 mod client;
 mod error;
 
-pub use client::{ApiToken, Client, ClientOptions, Scope};
+pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use error::{ApiError, ApiErrorKind};
