@@ -6,6 +6,8 @@
 pub mod access;
 mod client;
 mod error;
+pub mod go_duration;
+pub mod minting;
 
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use error::{ApiError, ApiErrorKind};
