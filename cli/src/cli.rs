@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, token,
+    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, snippet, token,
 };
 use crate::output::Format;
 
@@ -86,6 +86,7 @@ pub(crate) enum Command {
     /// Manage service tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    Snippet(snippet::SnippetArgs),
     /// See what ends soon
     #[command(subcommand)]
     Expiry(expiry::ExpiryCommand),

@@ -15,6 +15,7 @@ pub(crate) mod gateway;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod quickstart;
+pub(crate) mod snippet;
 pub(crate) mod token;
 
 /// What a command ends with when nothing failed: 0, or a code that says something is due.
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Policy(command) => policy::run(&context, command),
         Command::Token(command) => token::run(&context, command),
+        Command::Snippet(args) => snippet::run(&context, &args),
         Command::Expiry(command) => expiry::run(&context, command),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

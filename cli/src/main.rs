@@ -12,6 +12,7 @@ mod cloudflare;
 mod commands;
 mod config;
 mod context;
+mod delivery;
 mod error;
 mod output;
 mod passphrase;

@@ -111,7 +111,7 @@ fn no_passphrase_and_no_token_secret_stands_anywhere_but_in_its_file() {
     ];
     let formats = ["pair", "headers", "json", "dotenv"];
     for format in formats {
-        let name = format!("ci-{format}");
+        let name = format!("ci-{format}-test");
         let create = [
             "token", "create", &name, "--out", format, "--format", format,
         ];
@@ -124,7 +124,7 @@ fn no_passphrase_and_no_token_secret_stands_anywhere_but_in_its_file() {
         &mut seen,
     );
     run(&postern, &["token", "list", "-o", "json"], &mut seen);
-    run(&postern, &["token", "disable", "ci-pair"], &mut seen);
+    run(&postern, &["token", "disable", "ci-pair-test"], &mut seen);
     for (secret, its_file) in &secrets {
         assert!(!contains(&seen, secret), "printed, or in an argument list");
         for path in tree(postern.folder()).iter().filter(|path| path.is_file()) {
@@ -154,7 +154,13 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
     let postern = Postern::with_ca();
     postern
         .run(&[
-            "token", "create", "ci-a", "--out", "token", "--format", "json",
+            "token",
+            "create",
+            "ci-a-test",
+            "--out",
+            "token",
+            "--format",
+            "json",
         ])
         .expect_code(0);
     let identify = |file: &str| {
@@ -165,7 +171,7 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
         )
     };
     let told = identify("token").expect_code(0);
-    assert!(told.stdout.contains("ci-a"), "{}", told.stdout);
+    assert!(told.stdout.contains("ci-a-test"), "{}", told.stdout);
     assert!(
         told.stderr.contains("postern token disable ci-a"),
         "{}",
@@ -186,7 +192,9 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
         "{}",
         stranger.stderr
     );
-    postern.run(&["token", "delete", "ci-a"]).expect_code(0);
+    postern
+        .run(&["token", "delete", "ci-a-test"])
+        .expect_code(0);
     let gone = identify("leak").expect_code(3);
     assert!(gone.stderr.contains("made by Postern"), "{}", gone.stderr);
 }
@@ -198,11 +206,11 @@ fn a_tokens_file_that_exists_is_left_as_it_is_and_no_token_is_made() {
     std::os::unix::fs::symlink("nowhere", postern.path("link")).expect("a link");
     for out in ["token", "link"] {
         postern
-            .run(&["token", "create", "ci-a", "--out", out])
+            .run(&["token", "create", "ci-a-test", "--out", out])
             .expect_code(5);
     }
     postern
-        .run(&["token", "create", "ci-a", "--out", "missing/token"])
+        .run(&["token", "create", "ci-a-test", "--out", "missing/token"])
         .expect_code(3);
     assert!(!postern.path("nowhere").exists());
     assert_eq!(

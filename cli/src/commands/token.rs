@@ -13,10 +13,13 @@ use crate::time;
 mod create;
 mod identify;
 mod list;
-mod secret_file;
+mod policies;
+mod record;
+mod steps;
+mod terms;
 
-pub(crate) use create::{NewToken, create};
-pub(crate) use secret_file::SecretFormat;
+pub(crate) use create::create_at_gateway;
+pub(crate) use terms::{Life, Terms};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
@@ -100,6 +103,13 @@ fn delete(context: &Context, name: &TokenName) -> Outcome {
     context.authority()?.delete_token(name, time::now())?;
     tell(&format!("{name} is gone."));
     DONE
+}
+
+/// Why something is done, for the record.
+fn reason(text: &str) -> Result<String, String> {
+    let fits = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| String::from("a reason has 1 to 256 printable characters"))
 }
 
 fn name(text: &str) -> Result<TokenName, String> {
