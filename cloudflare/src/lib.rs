@@ -8,6 +8,7 @@ mod client;
 mod error;
 pub mod go_duration;
 pub mod minting;
+pub mod rotation;
 
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use error::{ApiError, ApiErrorKind};
