@@ -7,7 +7,9 @@ pub mod access;
 mod client;
 mod error;
 pub mod go_duration;
+mod http;
 pub mod minting;
+pub mod probe;
 pub mod rotation;
 
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};

@@ -1,6 +1,5 @@
 //! Sends calls: a time limit on each, the budget over all, retries where they are right.
 
-use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -16,6 +15,7 @@ use super::call::Call;
 use super::retry::{Next, Patience};
 use super::{ApiToken, ClientOptions, Pace, envelope};
 use crate::error::{ApiError, ApiErrorKind};
+use crate::http::{self, BodyError};
 
 /// The octets of a success. They may hold a secret (a minted token).
 pub(super) type Answer = Zeroizing<Vec<u8>>;
@@ -124,7 +124,14 @@ impl Transport {
     async fn read(&self, response: Response) -> Result<Answer, ApiErrorKind> {
         let status = response.status();
         let retry_after = retry_after(response.headers(), SystemTime::now());
-        let body = body(response).await?;
+        let body = http::body(response, LONGEST_ANSWER)
+            .await
+            .map_err(|error| match error {
+                BodyError::NoAnswer(why) => ApiErrorKind::NoAnswer(why),
+                BodyError::TooLong { limit } => {
+                    ApiErrorKind::Unreadable(format!("it is over {} MiB", limit >> 20))
+                }
+            })?;
         if status.is_success() {
             return Ok(body);
         }
@@ -145,7 +152,7 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::Client, String> {
         .map_err(|_| "the API token is not one word of printable ASCII".to_owned())?;
     bearer.set_sensitive(true);
     let client = reqwest::Client::builder()
-        .user_agent(concat!("postern/", env!("CARGO_PKG_VERSION")))
+        .user_agent(http::USER_AGENT)
         .default_headers(HeaderMap::from_iter([(AUTHORIZATION, bearer)]))
         .timeout(options.timeout)
         // Shorter, so that "never sent" can be told from "no answer".
@@ -154,66 +161,30 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::Client, String> {
         // The token goes where `base` says and nowhere else.
         .redirect(redirect::Policy::none())
         .no_proxy();
-    client.build().map_err(|error| chain(&error))
+    client.build().map_err(|error| http::causes(&error))
 }
 
 /// The token is worth an account: it travels in the clear only within this machine.
 fn checked_base(base: &str) -> Result<Url, String> {
     let url = Url::parse(base.trim_end_matches('/'))
         .map_err(|error| format!("the API's address: {error}"))?;
-    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+    if http::has_credentials(&url) || url.query().is_some() {
         return Err("the API's address has a user, a password or a query in it".to_owned());
     }
-    let host = url.host_str().unwrap_or_default();
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse();
-    let loopback = address.is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-    match url.scheme() {
-        "https" => {}
-        "http" if loopback => {}
-        _ => {
-            return Err(format!(
-                "the API's address must be https; {host} is not loopback"
-            ));
-        }
+    if !http::keeps_secrets(&url) {
+        let host = url.host_str().unwrap_or_default();
+        return Err(format!(
+            "the API's address must be https; {host} is not loopback"
+        ));
     }
     Ok(url)
 }
 
 fn no_answer(error: &reqwest::Error) -> ApiErrorKind {
     if error.is_connect() || error.is_builder() {
-        return ApiErrorKind::Unreachable(chain(error));
+        return ApiErrorKind::Unreachable(http::causes(error));
     }
-    ApiErrorKind::NoAnswer(chain(error))
-}
-
-/// The causes of an error of reqwest's; its own line only repeats the address.
-fn chain(error: &reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "the time limit passed".to_owned();
-    }
-    let mut causes = Vec::new();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        causes.push(error.to_string());
-        cause = error.source();
-    }
-    causes.dedup();
-    if causes.is_empty() {
-        return "the request cannot be made".to_owned();
-    }
-    causes.join(": ")
-}
-
-async fn body(mut response: Response) -> Result<Answer, ApiErrorKind> {
-    let mut body = Zeroizing::new(Vec::new());
-    while let Some(chunk) = response.chunk().await.map_err(|error| no_answer(&error))? {
-        if body.len() + chunk.len() > LONGEST_ANSWER {
-            let limit = LONGEST_ANSWER >> 20;
-            return Err(ApiErrorKind::Unreadable(format!("it is over {limit} MiB")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
+    ApiErrorKind::NoAnswer(http::causes(error))
 }
 
 /// Seconds or a date (RFC 9110 §10.2.3).

@@ -1,0 +1,8 @@
+//! The client, doctor and the probe against servers on loopback.
+
+mod calls;
+mod probe;
+mod retries;
+mod scripted;
+mod secrets;
+mod settling;
