@@ -1,0 +1,1 @@
+//! The Access emulator's promises, against programs that are not ours and Cloudflare's own schema.
