@@ -4,11 +4,14 @@
 //! passphrase. What admits needs an [`Unlocked`] authority, which only
 //! [`CertificateAuthority::unlock`] gives.
 
+mod renew;
+mod tokens;
+
 use std::path::PathBuf;
 
-use postern_pki::journal::{CertificateEvent, Event, TokenEvent};
+use postern_pki::journal::{CertificateEvent, Event};
 use postern_pki::{Certificate, RevocationReason};
-use postern_policy::{SerialNumber, TokenName};
+use postern_policy::SerialNumber;
 use rcgen::KeyPair;
 
 use crate::actor::Actor;
@@ -21,8 +24,7 @@ use crate::profile::{Profiles, Usage};
 use crate::publish::{self, PublishError};
 use crate::request::IssuanceRequest;
 use crate::store::{
-    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store,
-    StoreError, TokenLife, TokenRecord,
+    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store, StoreError,
 };
 use crate::{crl, journal, publisher};
 
@@ -173,46 +175,6 @@ impl CertificateAuthority {
         publish::publish(&self.home, &self.store)?;
         Ok(revoked)
     }
-
-    /// Disables a token; no passphrase is needed.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn disable_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.take_away(
-            Event::TokenDisabled(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::set_token_enabled(connection, &told, false),
-        )
-    }
-
-    /// Removes a token; no passphrase is needed.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn delete_token(&self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.take_away(
-            Event::TokenRemoved(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::remove_token(connection, &told),
-        )
-    }
-
-    fn take_away(
-        &self,
-        event: Event,
-        now: u64,
-        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), CaError> {
-        let publisher = publisher::load(&self.home, &self.store)?;
-        self.store.write(move |connection| {
-            change(connection)?;
-            journal::append(connection, &event, &publisher, now)
-        })?;
-        Ok(publish::publish(&self.home, &self.store)?)
-    }
 }
 
 impl Unlocked<'_> {
@@ -283,80 +245,6 @@ impl Unlocked<'_> {
             issuer: IssuerRole::Root,
             crl,
         })
-    }
-
-    /// Adds a token.
-    ///
-    /// # Errors
-    /// When one of that name exists, or it cannot be made durable or published.
-    pub fn add_token(self, token: TokenRecord, now: u64) -> Result<(), CaError> {
-        self.admit(
-            Event::TokenAdded(token.to_entry()),
-            now,
-            move |connection| store::add_token(connection, &token),
-        )
-    }
-
-    /// Changes which secrets of a token are good, and until when; gives it back as it is now.
-    ///
-    /// Followers take the new state whole. So taking a secret away is told in an entry that could
-    /// also admit, and needs the issuing key too: without the passphrase a token can only be
-    /// disabled ([`CertificateAuthority::disable_token`]).
-    ///
-    /// # Errors
-    /// When there is no such token, no secret would be left, or it cannot be made durable or
-    /// published.
-    pub fn change_token(
-        self,
-        name: &TokenName,
-        change: impl FnOnce(&mut TokenLife) + Send + 'static,
-        now: u64,
-    ) -> Result<TokenRecord, CaError> {
-        let Self {
-            authority, client, ..
-        } = self;
-        let (name, by) = (name.clone(), authority.actor.to_string());
-        let token = authority.store.write(move |connection| {
-            match store::change_token(connection, &name, change, (now, &by))? {
-                Some(token) => {
-                    let event = Event::TokenChanged(token.to_entry());
-                    journal::append(connection, &event, &client, now)?;
-                    Ok(token)
-                }
-                None => store::token_by_name(connection, &name),
-            }
-        })?;
-        publish::publish(&authority.home, &authority.store)?;
-        Ok(token)
-    }
-
-    /// Enables a token again.
-    ///
-    /// # Errors
-    /// When there is no such token, or it cannot be made durable or published.
-    pub fn enable_token(self, name: &TokenName, now: u64) -> Result<(), CaError> {
-        let told = name.clone();
-        self.admit(
-            Event::TokenEnabled(TokenEvent { name: name.clone() }),
-            now,
-            move |connection| store::set_token_enabled(connection, &told, true),
-        )
-    }
-
-    fn admit(
-        self,
-        event: Event,
-        now: u64,
-        change: impl FnOnce(&store::Connection) -> Result<(), StoreError> + Send + 'static,
-    ) -> Result<(), CaError> {
-        let Self {
-            authority, client, ..
-        } = self;
-        authority.store.write(move |connection| {
-            change(connection)?;
-            journal::append(connection, &event, &client, now)
-        })?;
-        Ok(publish::publish(&authority.home, &authority.store)?)
     }
 }
 

@@ -103,6 +103,7 @@ impl Prepared {
         let mut prepared = Self::fields(name, &request.key, issuer, lifetime, role, now)?;
         prepared.intent.profile = profile.name().to_owned();
         prepared.intent.owner.clone_from(&request.owner);
+        prepared.intent.predecessor = request.predecessor;
         prepared.intent.requested_by = actor.as_str().to_owned();
         prepared.params.subject_alt_names = to_san(alt_names)?;
         if let Some(organization) = profile.organization() {

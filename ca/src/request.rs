@@ -3,7 +3,9 @@
 use std::net::IpAddr;
 
 use postern_pki::KeyWeakness;
-use postern_policy::{CommonName, CommonNameError, HostName};
+use postern_policy::{CommonName, CommonNameError, HostName, SerialNumber};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
 use x509_parser::public_key::PublicKey;
 use x509_parser::x509::SubjectPublicKeyInfo;
@@ -56,6 +58,8 @@ pub struct IssuanceRequest {
     pub alt_names: Vec<SubjectAltName>,
     /// Who answers for it.
     pub owner: Option<String>,
+    /// Whose place it takes.
+    pub predecessor: Option<SerialNumber>,
 }
 
 /// Why a request is refused.
@@ -168,6 +172,32 @@ impl SubjectAltName {
         Self::dns(bare)
     }
 
+    /// The DNS names and addresses of the certificate in `der`.
+    ///
+    /// # Errors
+    /// When it holds one that we would not issue.
+    pub(crate) fn all_of(der: &[u8]) -> Result<Vec<Self>, RequestError> {
+        let unreadable = || RequestError::BadAltName(String::from("what the certificate holds"));
+        let (_, certificate) = X509Certificate::from_der(der).map_err(|_| unreadable())?;
+        let extension = certificate
+            .subject_alternative_name()
+            .map_err(|_| unreadable())?;
+        let names = extension.map_or(&[][..], |names| &names.value.general_names);
+        names.iter().map(Self::from_general_name).collect()
+    }
+
+    fn from_general_name(name: &GeneralName<'_>) -> Result<Self, RequestError> {
+        if let GeneralName::DNSName(name) = name {
+            return Self::dns(name);
+        }
+        if let GeneralName::IPAddress(octets) = name
+            && let Some(address) = address(octets)
+        {
+            return Ok(Self::Ip(address));
+        }
+        Err(RequestError::BadAltName(name.to_string()))
+    }
+
     /// A DNS name.
     ///
     /// # Errors
@@ -195,6 +225,13 @@ impl CertifiableKey {
     pub fn spki_der(&self) -> &[u8] {
         &self.0
     }
+}
+
+/// RFC 5280 section 4.2.1.6: four octets or sixteen.
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(octets).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(octets).map(IpAddr::from))
+        .ok()
 }
 
 /// 65537 is what every sound generator uses; smaller ones have a history of broken paddings.
@@ -234,6 +271,7 @@ impl IssuanceRequest {
             profile: profile.to_owned(),
             alt_names: Vec::new(),
             owner: None,
+            predecessor: None,
         })
     }
 }

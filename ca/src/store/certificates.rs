@@ -112,6 +112,14 @@ impl Store {
         self.read(|connection| select(connection, selection))
     }
 
+    /// The certificate with this serial number.
+    ///
+    /// # Errors
+    /// When there is none, or its row was altered.
+    pub fn certificate(&self, serial: &SerialNumber) -> Result<CertificateRecord, StoreError> {
+        self.read(|connection| by_serial(connection, serial))
+    }
+
     /// The DER of a certificate, if it was signed.
     ///
     /// # Errors

@@ -143,6 +143,15 @@ impl CertificateRecord {
         }
     }
 
+    /// Whether it was in good standing to this day, or to its end: only then may it have a
+    /// successor.
+    pub fn is_renewable(&self) -> bool {
+        match self.state {
+            CertificateState::Valid | CertificateState::Expired => true,
+            CertificateState::Pending | CertificateState::Held | CertificateState::Revoked => false,
+        }
+    }
+
     /// Whether a gateway could still admit it at `now`. A pending one may have been signed.
     pub fn is_live(&self, now: u64) -> bool {
         match self.state_at(now) {

@@ -3,7 +3,7 @@
 use postern_policy::SerialNumber;
 use rusqlite::Connection;
 
-use super::record::{CertificateRecord, CertificateState};
+use super::{CertificateRecord, CertificateState};
 use super::{Intent, by_serial};
 use crate::store::{StoreError, successions};
 
@@ -23,11 +23,8 @@ pub(super) fn renewable(
             why,
         })
     };
-    match record.state {
-        CertificateState::Valid | CertificateState::Expired => {}
-        CertificateState::Pending => return refuse(String::from("it was never signed")),
-        CertificateState::Held => return refuse(String::from("it is on hold")),
-        CertificateState::Revoked => return refuse(String::from("it is revoked")),
+    if !record.is_renewable() {
+        return refuse(format!("it is {}", record.state.as_str()));
     }
     if record.common_name != intent.common_name.as_str() {
         return refuse(format!("its name is not {:?}", intent.common_name.as_str()));

@@ -96,6 +96,7 @@ pub(crate) fn issue(
         profile: new.profile.to_owned(),
         alt_names: alt_names.collect::<Result<_, _>>()?,
         owner: new.owner.map(str::to_owned),
+        predecessor: None,
     };
     // The key first: a certificate whose key could not be written would be of no use to anybody.
     files::write_new(

@@ -1,106 +1,19 @@
 //! What a home publishes, read as a follower reads it.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
 
-use postern_ca::{
-    Actor, Ceremony, CertifiableKey, CertificateAuthority, Home, IssuableName, IssuanceRequest,
-    Profiles, ServiceTokenSecret, TokenRecord, key, new_client_id,
-};
+use postern_ca::{Actor, CertificateAuthority, Home, Profiles, key};
 use postern_pki::journal::{
-    AuthorityError, Entry, Event, Head, JournalError, JournalReader, Line, SourceAuthority,
-    TokenEntry, signed_message,
+    AuthorityError, Entry, Event, Head, JournalError, Line, TokenEntry, signed_message,
 };
-use postern_pki::{RevocationReason, TrustAnchors, certificates_from_pem};
+use postern_pki::{RevocationReason, certificates_from_pem};
 use postern_policy::{SerialNumber, TokenName};
-use rcgen::{PublicKeyData as _, SigningKey as _};
-use rustls_pki_types::UnixTime;
-use tempfile::TempDir;
+use rcgen::SigningKey as _;
 
-struct Site {
-    folder: TempDir,
-}
-
-impl Site {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let site = Self { folder };
-        let ceremony = Ceremony {
-            name: "Example Corp",
-            root_dir: &site.folder.path().join("root"),
-            home: &site.home(),
-            root_passphrase: None,
-            passphrase: None,
-            actor: &Actor::current(),
-            now: now(),
-        };
-        ceremony.perform().unwrap();
-        site
-    }
-
-    fn home(&self) -> PathBuf {
-        self.folder.path().join("home")
-    }
-
-    fn authority(&self) -> CertificateAuthority {
-        open(&self.home())
-    }
-
-    fn journal(&self) -> PathBuf {
-        Home::at(self.home()).journal()
-    }
-
-    fn source(&self) -> SourceAuthority {
-        let read = |path: PathBuf| certificates_from_pem(&fs::read(path).unwrap()).unwrap();
-        let public = Home::at(self.home()).public();
-        let trust = TrustAnchors::new(read(self.folder.path().join("root/root.crt"))).unwrap();
-        let time = UnixTime::since_unix_epoch(Duration::from_secs(now()));
-        let publishers = read(public.join("publishers.pem"));
-        SourceAuthority::new(&read(public.join("issuers.pem")), &publishers, &trust, time).unwrap()
-    }
-
-    fn read(&self, known: Option<Head>) -> Result<(JournalReader, Vec<Entry>), JournalError> {
-        JournalReader::open(&self.journal(), &self.source(), known)
-    }
-
-    fn segments(&self) -> Vec<PathBuf> {
-        let mut paths: Vec<_> = fs::read_dir(self.journal())
-            .unwrap()
-            .map(|file| file.unwrap().path())
-            .collect();
-        paths.sort();
-        paths
-    }
-
-    fn rewrite(&self, change: impl FnOnce(&str) -> String) {
-        let path = self.segments().pop().unwrap();
-        let text = fs::read_to_string(&path).unwrap();
-        fs::write(&path, change(&text)).unwrap();
-    }
-}
-
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-}
-
-fn open(home: &Path) -> CertificateAuthority {
-    CertificateAuthority::open(Home::at(home), Profiles::built_in(), Actor::current()).unwrap()
-}
+use crate::support::{Site, now, open, request, token};
 
 fn issue(authority: &CertificateAuthority, name: &str) -> SerialNumber {
-    let key = key::generate().unwrap();
-    let request = IssuanceRequest {
-        common_name: IssuableName::parse(name).unwrap(),
-        key: CertifiableKey::from_spki(&key.subject_public_key_info()).unwrap(),
-        profile: String::from("service"),
-        alt_names: Vec::new(),
-        owner: None,
-    };
+    let request = request(name, "service");
     let unlocked = authority.unlock(None, now()).unwrap();
     unlocked
         .issue(&request, now())
@@ -113,21 +26,6 @@ fn revoke(authority: &CertificateAuthority, serial: SerialNumber) {
     authority
         .revoke(vec![serial], RevocationReason::KeyCompromise, None, now())
         .unwrap();
-}
-
-fn token(name: &str) -> TokenRecord {
-    TokenRecord {
-        name: TokenName::parse(name).unwrap(),
-        client_id: new_client_id().unwrap(),
-        class: String::from("ci"),
-        owner: None,
-        labels: String::from("{}"),
-        enabled: true,
-        secrets: vec![ServiceTokenSecret::generate().unwrap().hash()],
-        created_at: now(),
-        created_by: String::from("test"),
-        expires_at: now() + 3600,
-    }
 }
 
 /// A line over `event` after the journal's head, signed with the key in `home`'s file `key`.

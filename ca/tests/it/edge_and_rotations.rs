@@ -1,5 +1,4 @@
 //! The record of what stands at the edge, and of rotations.
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use postern_ca::{EdgeChange, EdgeObject, EdgeObjectKind, RotationRecord, Store, StoreError};
 use postern_policy::TokenName;
