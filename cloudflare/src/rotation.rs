@@ -6,14 +6,13 @@
 //! again, so it is minted anew and that is said ([`Rotation::recover`]).
 
 mod evidence;
-mod print;
 
+use postern_pki::journal::Hash;
 use postern_policy::config::TokenOrigin;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use evidence::{Judgement, Sighting, judge};
-pub use print::SecretPrint;
 
 /// What was asked for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -127,10 +126,10 @@ pub struct Rotation {
     stage: RotationStage,
     in_flight: Option<RotationStep>,
     is_disabled: bool,
-    /// The secrets that were good when it began.
-    pub old: Vec<SecretPrint>,
-    /// The new secret.
-    pub new: Option<SecretPrint>,
+    /// The SHA-256 of the secrets that were good when it began.
+    pub old: Vec<Hash>,
+    /// The SHA-256 of the new secret.
+    pub new: Option<Hash>,
     /// The token's id at Cloudflare.
     pub token_id: Option<String>,
     /// How often the token's secret had been rotated when it began, where Cloudflare says.
@@ -177,7 +176,7 @@ pub enum AbortError {
 
 impl Rotation {
     /// A rotation of which nothing was done.
-    pub fn new(plan: RotationPlan, old: Vec<SecretPrint>) -> Self {
+    pub fn new(plan: RotationPlan, old: Vec<Hash>) -> Self {
         Self {
             plan,
             stage: RotationStage::Planned,
