@@ -92,6 +92,12 @@ impl Config {
         }
     }
 
+    /// The file that the gateway's events go to, if they go to one.
+    pub(crate) fn events_file(&self) -> Option<PathBuf> {
+        let events = self.gateway.as_ref()?.events.as_ref()?.get_ref();
+        (events != "stdout").then(|| folder_of(&self.path).join(events))
+    }
+
     /// The gateway's settings: every file it names read and checked.
     pub(crate) fn gateway(self) -> Result<Settings, CommandError> {
         let Some(gateway) = self.gateway else {

@@ -7,6 +7,7 @@
     reason = "the doc comments of arguments are help text, read in a terminal"
 )]
 
+mod cadence;
 mod cli;
 mod cloudflare;
 mod commands;
@@ -14,6 +15,7 @@ mod config;
 mod context;
 mod delivery;
 mod error;
+mod evidence;
 mod output;
 mod passphrase;
 mod selection;

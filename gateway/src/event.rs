@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use http::StatusCode;
+use postern_pki::journal::Hash;
 use postern_policy::{CertificateIdentity, Method, Permit};
 use serde::Serialize;
 
@@ -100,6 +101,8 @@ struct Fields {
     not_after: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     client_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret_sha256: Option<String>,
     peer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -136,6 +139,7 @@ impl Record {
             fingerprint: None,
             not_after: None,
             client_id: None,
+            secret_sha256: None,
             peer: address.to_string(),
             host: None,
             user_agent: None,
@@ -187,8 +191,10 @@ impl Record {
     }
 
     /// Notes the client id of a token we know; an unknown one may be a secret in the wrong place.
-    pub(crate) fn client_id(&mut self, client_id: &str) {
+    /// The secret's SHA-256, which is public, tells when the old one is used no more.
+    pub(crate) fn token(&mut self, client_id: &str, secret: &Hash) {
         self.fields.client_id = Some(truncated(client_id));
+        self.fields.secret_sha256 = Some(secret.to_string());
     }
 
     /// Notes the policy and rule that permitted it.

@@ -165,12 +165,12 @@ fn authorize(
     } else {
         None
     };
-    if let Some((_, client_id)) = &token {
-        record.client_id(client_id);
+    if let Some(token) = &token {
+        record.token(&token.client_id, &token.secret);
     }
     let credentials = Credentials {
         certificate: connection.peer.identity(),
-        token: token.map(|(entry, _)| &entry.name),
+        token: token.map(|token| &token.entry.name),
         address: connection.address,
     };
     match application.decide(&credentials) {

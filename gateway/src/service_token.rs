@@ -1,9 +1,9 @@
 //! Service tokens: two headers, both or neither, once each.
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use aws_lc_rs::digest::{SHA256, digest};
 use http::HeaderMap;
 use http::header::HeaderName;
+use postern_pki::journal::Hash;
 use rustls_pki_types::UnixTime;
 
 use crate::follow::{TokenEntry, TokenTable};
@@ -48,6 +48,14 @@ impl TokenRefusal {
     }
 }
 
+/// A token that is good, and with which of its secrets it came.
+pub(crate) struct Authenticated<'t> {
+    pub(crate) entry: &'t TokenEntry,
+    pub(crate) client_id: String,
+    /// SHA-256 of the secret: while a token is rotated, two are good.
+    pub(crate) secret: Hash,
+}
+
 /// Looks the presented token up. `None` where none was presented.
 ///
 /// Call it only for applications that name a token: elsewhere the headers mean nothing.
@@ -55,7 +63,7 @@ pub(crate) fn authenticate<'t>(
     headers: &HeaderMap,
     tokens: &'t TokenTable,
     now: UnixTime,
-) -> Result<Option<(&'t TokenEntry, String)>, TokenRefusal> {
+) -> Result<Option<Authenticated<'t>>, TokenRefusal> {
     let id = once(headers, &CLIENT_ID)?;
     let secret = once(headers, &CLIENT_SECRET)?;
     let (id, secret) = match (id, secret) {
@@ -64,8 +72,12 @@ pub(crate) fn authenticate<'t>(
         (Some(_), None) | (None, Some(_)) => return Err(TokenRefusal::Incomplete),
     };
     let id = std::str::from_utf8(id).unwrap_or_default();
-    let entry = check(tokens.find(id), secret, now)?;
-    Ok(Some((entry, id.to_owned())))
+    let (entry, secret) = check(tokens.find(id), secret, now)?;
+    Ok(Some(Authenticated {
+        entry,
+        client_id: id.to_owned(),
+        secret,
+    }))
 }
 
 /// The same work for an id we know and one we do not: one digest, one comparison at least.
@@ -73,12 +85,12 @@ fn check<'t>(
     entry: Option<&'t TokenEntry>,
     secret: &[u8],
     now: UnixTime,
-) -> Result<&'t TokenEntry, TokenRefusal> {
-    let presented = digest(&SHA256, secret);
+) -> Result<(&'t TokenEntry, Hash), TokenRefusal> {
+    let presented = Hash::of(secret);
     let known: &[[u8; 32]] = entry.map_or(&NOBODY, |entry| &entry.secrets);
     let mut matches = false;
     for secret in known {
-        matches |= verify_slices_are_equal(presented.as_ref(), secret).is_ok();
+        matches |= verify_slices_are_equal(presented.as_bytes(), secret).is_ok();
     }
     let entry = entry.ok_or(TokenRefusal::Unknown)?;
     if !matches || secret.is_empty() {
@@ -93,7 +105,7 @@ fn check<'t>(
     {
         return Err(TokenRefusal::Expired);
     }
-    Ok(entry)
+    Ok((entry, presented))
 }
 
 fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, TokenRefusal> {
@@ -122,13 +134,9 @@ mod tests {
     const NOW: u64 = 1_800_000_000;
 
     fn entry(secret: &str) -> TokenEntry {
-        let secret: [u8; 32] = digest(&SHA256, secret.as_bytes())
-            .as_ref()
-            .try_into()
-            .unwrap();
         TokenEntry {
             name: TokenName::parse("ci-deploy-prod").unwrap(),
-            secrets: vec![[7; 32], secret],
+            secrets: vec![[7; 32], *Hash::of(secret.as_bytes()).as_bytes()],
             expires_at: Some(NOW + 1),
             enabled: true,
         }

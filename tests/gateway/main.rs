@@ -21,5 +21,6 @@ mod quickstart;
 mod reload;
 mod revocation;
 mod smuggling;
+mod succession;
 mod tokens;
 mod wire;

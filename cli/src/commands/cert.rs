@@ -5,9 +5,11 @@ use clap::Subcommand;
 use super::Outcome;
 use crate::context::Context;
 
+mod delivery;
 mod identify;
 mod issue;
 mod list;
+mod renew;
 mod request;
 mod revoke;
 mod show;
@@ -25,6 +27,7 @@ pub(crate) enum CertCommand {
     List(list::ListArgs),
     Show(show::ShowArgs),
     Verify(verify::VerifyArgs),
+    Renew(renew::RenewArgs),
     Revoke(revoke::RevokeArgs),
     Identify(identify::IdentifyArgs),
 }
@@ -37,6 +40,7 @@ pub(crate) fn run(context: &Context, command: CertCommand) -> Outcome {
         CertCommand::List(args) => list::run(context, &args),
         CertCommand::Show(args) => show::run(context, &args),
         CertCommand::Verify(args) => verify::run(context, &args),
+        CertCommand::Renew(args) => renew::run(context, &args),
         CertCommand::Revoke(args) => revoke::run(context, &args),
         CertCommand::Identify(args) => identify::run(context, &args),
     }

@@ -8,6 +8,7 @@ use postern_ca::{CertificateAuthority, CertificateState, IssuerRole, Selection};
 use serde_json::json;
 
 use super::{DONE, Outcome};
+use crate::cadence::rotation_due;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::{Format, Listing, Row, tell};
@@ -38,7 +39,9 @@ pub(crate) struct ListArgs {
 ///   postern expiry check --within 30d
 ///
 /// Certificates, tokens, issuers and the publisher are due within that time before their end, or
-/// after it where nothing replaced them; a CRL is due when half of its life is over.
+/// after it where nothing replaced them; a CRL is due when half of its life is over; a rotation
+/// when a token's newest secret is two thirds as old as tokens of its class get (ci 90 days,
+/// service 180 days, high 30 days).
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CheckArgs {
@@ -51,6 +54,8 @@ pub(crate) struct CheckArgs {
 struct Ending {
     kind: &'static str,
     name: String,
+    /// Of a token.
+    class: Option<String>,
     owner: Option<String>,
     at: u64,
     /// From when on somebody should do something.
@@ -93,15 +98,44 @@ fn endings(
 ) -> Result<Vec<Ending>, CommandError> {
     let before = |at: u64| at.saturating_sub(within.as_secs());
     let mut endings = certificates(authority, now, before)?;
+    endings.extend(tokens(authority, now, before)?);
+    endings.extend(issuers(authority, before)?);
+    endings.sort_by_key(|ending| ending.at);
+    Ok(endings)
+}
+
+/// Each token, and where it is accepted when its secret is to be rotated.
+fn tokens(
+    authority: &CertificateAuthority,
+    now: u64,
+    before: impl Fn(u64) -> u64,
+) -> Result<Vec<Ending>, CommandError> {
+    let mut endings = Vec::new();
     for token in authority.store().tokens()? {
-        endings.push(Ending {
-            kind: "token",
+        let ending = |kind, at, due| Ending {
+            kind,
             name: token.name.to_string(),
-            owner: token.owner,
-            at: token.expires_at,
-            due: before(token.expires_at),
-        });
+            class: Some(token.class.clone()),
+            owner: token.owner.clone(),
+            at,
+            due,
+        };
+        let end = token.expires_at;
+        endings.push(ending("token", end, before(end)));
+        if token.enabled && now < end {
+            let due = rotation_due(authority.store(), &token)?;
+            endings.push(ending("rotation", due, due));
+        }
     }
+    Ok(endings)
+}
+
+/// The issuers and their CRLs.
+fn issuers(
+    authority: &CertificateAuthority,
+    before: impl Fn(u64) -> u64,
+) -> Result<Vec<Ending>, CommandError> {
+    let mut endings = Vec::new();
     for issuer in authority.store().issuers()? {
         let end = issuer.certificate.not_after();
         let name = issuer.certificate.subject();
@@ -116,6 +150,7 @@ fn endings(
             endings.push(Ending {
                 kind: "crl",
                 name: name.clone(),
+                class: None,
                 owner: None,
                 at: crl.next_update,
                 due,
@@ -124,12 +159,12 @@ fn endings(
         endings.push(Ending {
             kind: "issuer",
             name,
+            class: None,
             owner: None,
             at: end,
             due: before(end),
         });
     }
-    endings.sort_by_key(|ending| ending.at);
     Ok(endings)
 }
 
@@ -162,6 +197,7 @@ fn certificates(
         let ending = Ending {
             kind,
             name: record.common_name,
+            class: None,
             owner: record.owner,
             at: record.not_after,
             due: before(record.not_after),
@@ -182,17 +218,19 @@ fn print(format: Format, endings: &[Ending], now: u64) -> Result<(), CommandErro
             ending.name.clone(),
             time::rfc3339(ending.at),
             time::relative(ending.at, now),
+            ending.class.clone().unwrap_or_default(),
             ending.owner.clone().unwrap_or_default(),
         ],
         json: json!({
             "kind": ending.kind,
             "name": ending.name,
+            "class": ending.class,
             "owner": ending.owner,
             "not_after": time::rfc3339(ending.at),
             "due": ending.due <= now,
         }),
     });
-    let columns = &["KIND", "NAME", "ENDS AT", "ENDS", "OWNER"];
+    let columns = &["KIND", "NAME", "ENDS AT", "ENDS", "CLASS", "OWNER"];
     Listing {
         schema: "postern.expiry/1",
         columns,

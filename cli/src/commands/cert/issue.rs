@@ -1,17 +1,13 @@
 //! `postern cert issue`
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use postern_ca::files::{self, Access, FileError};
 use postern_ca::{
-    CertifiableKey, DEFAULT_PROFILE, IssuableName, IssuanceRequest, IssuedCertificate,
-    SubjectAltName, Unlocked, key,
+    DEFAULT_PROFILE, IssuableName, IssuanceRequest, IssuedCertificate, SubjectAltName, Unlocked,
 };
-use rcgen::PublicKeyData as _;
 
-use super::show;
+use super::{delivery, show};
 use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -87,67 +83,17 @@ pub(crate) fn issue(
     now: u64,
 ) -> Result<IssuedCertificate, CommandError> {
     let common_name = IssuableName::parse(new.name)?;
-    let files = Files::plan(new.out, new.name)?;
-    let key = key::generate()?;
     let alt_names = new.san.iter().map(|san| SubjectAltName::parse(san));
-    let request = IssuanceRequest {
-        common_name,
-        key: CertifiableKey::from_spki(&key.subject_public_key_info())?,
-        profile: new.profile.to_owned(),
-        alt_names: alt_names.collect::<Result<_, _>>()?,
-        owner: new.owner.map(str::to_owned),
-        predecessor: None,
-    };
-    // The key first: a certificate whose key could not be written would be of no use to anybody.
-    files::write_new(
-        &files.key,
-        key::to_pem(&key, None)?.as_bytes(),
-        Access::Owner,
-    )?;
-    let issued = unlocked
-        .issue(&request, now)
-        .inspect_err(|_| files.forget_key())?;
-    files::write_new(
-        &files.certificate,
-        issued.to_pem().as_bytes(),
-        Access::Everybody,
-    )
-    .inspect_err(|_| {
-        files.forget_key();
-        let serial = issued.certificate().serial();
-        tell(&format!(
-            "certificate {serial} is recorded and was not delivered: revoke it"
-        ));
-    })?;
-    Ok(issued)
-}
-
-struct Files {
-    key: PathBuf,
-    certificate: PathBuf,
-}
-
-impl Files {
-    fn plan(folder: &Path, name: &str) -> Result<Self, CommandError> {
-        fs::create_dir_all(folder).map_err(|source| FileError::Io {
-            what: "create",
-            path: folder.to_path_buf(),
-            source,
-        })?;
-        let files = Self {
-            key: folder.join(format!("{name}.key")),
-            certificate: folder.join(format!("{name}.crt")),
+    let alt_names = alt_names.collect::<Result<_, _>>()?;
+    delivery::with_new_key(new.out, new.name, |key| {
+        let request = IssuanceRequest {
+            common_name,
+            key,
+            profile: new.profile.to_owned(),
+            alt_names,
+            owner: new.owner.map(str::to_owned),
+            predecessor: None,
         };
-        // Known before anything is signed.
-        for path in [&files.key, &files.certificate] {
-            if path.symlink_metadata().is_ok() {
-                return Err(FileError::Exists(path.clone()).into());
-            }
-        }
-        Ok(files)
-    }
-
-    fn forget_key(&self) {
-        drop(fs::remove_file(&self.key));
-    }
+        Ok(unlocked.issue(&request, now)?)
+    })
 }

@@ -1,5 +1,7 @@
 //! `postern cert revoke`
 
+mod superseded;
+
 use clap::Args;
 use postern_ca::{CertificateAuthority, CertificateRecord, CertificateState, Selection};
 use postern_pki::RevocationReason;
@@ -19,15 +21,23 @@ use crate::time;
 ///   postern cert revoke ci-runner-1 --reason key-compromise
 ///   postern cert revoke --serial 4f00… --reason superseded --note "replaced by hand"
 ///   postern cert revoke --key leaked.key --reason key-compromise
+///   postern cert revoke --superseded ci-runner-1 --after 24h
+///   postern cert revoke --superseded ci-runner-1 --events /var/log/postern/events.jsonl
 ///
 /// A name revokes every live certificate of exactly that name. It needs no passphrase. Revoking
 /// what is revoked already changes nothing and is no error. Where the passphrase is at hand
 /// without asking, the next CRL is published at once, for those who read CRLs.
+///
+/// With --superseded only certificates go whose successor (`cert renew`) is valid, old enough, and
+/// in use: the gateway's events hold a request that was permitted with it. Where that is not so,
+/// it says why, revokes nothing of it, and ends with 10.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct RevokeArgs {
     #[command(flatten)]
     which: Which,
+    #[command(flatten)]
+    superseded: superseded::SupersededArgs,
     /// Why, as RFC 5280 section 5.3.1 names it
     #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = reason)]
     reason: RevocationReason,
@@ -42,6 +52,14 @@ pub(crate) struct RevokeArgs {
 }
 
 pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
+    match &args.superseded.superseded {
+        Some(name) => superseded(context, args, name),
+        None => named(context, args),
+    }
+}
+
+fn named(context: &Context, args: &RevokeArgs) -> Outcome {
+    args.superseded.refuse_events()?;
     let authority = context.authority()?;
     let now = time::now();
     let found = args.which.find(authority.store())?;
@@ -55,18 +73,55 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
             record.common_name, record.serial
         ));
     }
+    revoke(
+        context,
+        &authority,
+        args,
+        live,
+        (args.reason, args.note.clone()),
+    )
+}
+
+fn superseded(context: &Context, args: &RevokeArgs, name: &str) -> Outcome {
+    let authority = context.authority()?;
+    let found = args
+        .superseded
+        .find(context, authority.store(), name, time::now())?;
+    let kept = found.kept;
+    let note = args
+        .note
+        .clone()
+        .or(Some(found.note))
+        .filter(|note| !note.is_empty());
+    let reason = RevocationReason::Superseded;
+    let done = revoke(context, &authority, args, found.superseded, (reason, note))?;
+    Ok(if kept == 0 {
+        done
+    } else {
+        Kind::Pending.code()
+    })
+}
+
+fn revoke(
+    context: &Context,
+    authority: &CertificateAuthority,
+    args: &RevokeArgs,
+    live: Vec<CertificateRecord>,
+    (reason, note): (RevocationReason, Option<String>),
+) -> Outcome {
+    let now = time::now();
     if args.dry_run {
         show::print_many(context.format, live, now)?;
         return DONE;
     }
     let serials = live.iter().map(|record| record.serial).collect();
-    let revoked = authority.revoke(serials, args.reason, args.note.clone(), now)?;
+    let revoked = authority.revoke(serials, reason, note, now)?;
     let any = !revoked.is_empty();
     show::print_many(context.format, revoked, now)?;
     if !any {
         return DONE;
     }
-    match publish_crl(&authority, &args.passphrase) {
+    match publish_crl(authority, &args.passphrase) {
         Ok(()) => DONE,
         Err(error) => Err(CommandError::new(
             Kind::Partial,

@@ -1,7 +1,8 @@
 //! `postern cert show`, and how a certificate is written everywhere.
 
 use clap::Args;
-use postern_ca::{CertificateAuthority, CertificateRecord, IssuedCertificate, Selection};
+use postern_ca::{CertificateAuthority, CertificateRecord, IssuedCertificate, Store, StoreError};
+use postern_policy::SerialNumber;
 use serde_json::{Value, json};
 
 use crate::commands::{DONE, Outcome};
@@ -48,8 +49,8 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome {
     }
     let now = time::now();
     match (found.as_slice(), context.format) {
-        ([one], Format::Table) => print_one(context, one, now)?,
-        _ => print_many(context.format, found, now)?,
+        ([one], Format::Table) => print_one(context, &authority, one, now)?,
+        _ => print_linked(context.format, authority.store(), &found, now)?,
     }
     DONE
 }
@@ -61,15 +62,9 @@ pub(crate) fn print_issued(
     issued: &IssuedCertificate,
     now: u64,
 ) -> Result<(), CommandError> {
-    let serial = Some(issued.certificate().serial());
-    let selection = Selection {
-        serial,
-        ..Selection::default()
-    };
-    for record in authority.store().certificates(&selection)? {
-        print_one(context, &record, now)?;
-    }
-    Ok(())
+    let serial = issued.certificate().serial();
+    let record = authority.store().certificate(&serial)?;
+    print_one(context, authority, &record, now)
 }
 
 /// A table or list of certificates.
@@ -90,7 +85,63 @@ pub(crate) fn print_many(
     .print(format)
 }
 
-fn print_one(context: &Context, record: &CertificateRecord, now: u64) -> Result<(), CommandError> {
+/// The same with predecessors and successors, which take two more look-ups each.
+fn print_linked(
+    format: Format,
+    store: &Store,
+    records: &[CertificateRecord],
+    now: u64,
+) -> Result<(), CommandError> {
+    let row = |record: &CertificateRecord| {
+        Ok(Row {
+            cells: cells(record, now),
+            json: Links::of(store, record)?.add_to(json(record, now)),
+        })
+    };
+    Listing {
+        schema: "postern.certificates/1",
+        columns: COLUMNS,
+        rows: records.iter().map(row).collect::<Result<_, StoreError>>()?,
+    }
+    .print(format)
+}
+
+/// The serial numbers of what came before a certificate and after it.
+struct Links {
+    predecessor: Option<SerialNumber>,
+    successors: Vec<SerialNumber>,
+}
+
+impl Links {
+    fn of(store: &Store, record: &CertificateRecord) -> Result<Self, StoreError> {
+        let successors = store.successors(record)?;
+        Ok(Self {
+            predecessor: store.predecessor(record)?.map(|one| one.serial),
+            successors: successors.iter().map(|one| one.serial).collect(),
+        })
+    }
+
+    fn add_to(&self, mut json: Value) -> Value {
+        json["predecessor"] = json!(self.predecessor);
+        json["successors"] = json!(self.successors);
+        json
+    }
+
+    fn fields(&self) -> impl Iterator<Item = (&'static str, String)> {
+        let before = self.predecessor.iter();
+        let before = before.map(|serial| ("predecessor", serial.to_string()));
+        let after = self.successors.iter();
+        before.chain(after.map(|serial| ("successor", serial.to_string())))
+    }
+}
+
+fn print_one(
+    context: &Context,
+    authority: &CertificateAuthority,
+    record: &CertificateRecord,
+    now: u64,
+) -> Result<(), CommandError> {
+    let links = Links::of(authority.store(), record)?;
     let mut fields = vec![
         ("common name", record.common_name.clone()),
         ("state", record.state_at(now).as_str().to_owned()),
@@ -134,7 +185,13 @@ fn print_one(context: &Context, record: &CertificateRecord, now: u64) -> Result<
         ));
         fields.extend(mark.note.clone().map(|note| ("note", note)));
     }
-    print_object(context.format, SCHEMA, &fields, json(record, now))
+    fields.extend(links.fields());
+    print_object(
+        context.format,
+        SCHEMA,
+        &fields,
+        links.add_to(json(record, now)),
+    )
 }
 
 fn cells(record: &CertificateRecord, now: u64) -> Vec<String> {

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use postern_ca::files::{self, Access, FileError};
+use postern_ca::files::{self, FileError};
 use postern_ca::{DEFAULT_PROFILE, IssuanceRequest, SubjectAltName, VerifiedCsr};
 
-use super::show;
+use super::{delivery, show};
 use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
 use crate::output::tell;
@@ -60,14 +60,7 @@ pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
     let issued = authority
         .unlock(passphrase.as_ref(), now)?
         .issue(&request, now)?;
-    files::write_new(&args.out, issued.to_pem().as_bytes(), Access::Everybody).inspect_err(
-        |_| {
-            let serial = issued.certificate().serial();
-            tell(&format!(
-                "certificate {serial} is recorded and was not delivered: revoke it"
-            ));
-        },
-    )?;
+    delivery::write(&args.out, &issued)?;
     show::print_issued(context, &authority, &issued, now)?;
     tell(&format!("Wrote {}.", args.out.display()));
     DONE

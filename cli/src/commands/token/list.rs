@@ -1,28 +1,131 @@
 //! `postern token list`
 
+mod usage;
+
+use std::time::Duration;
+
 use clap::Args;
-use postern_ca::TokenRecord;
+use postern_ca::{CertificateAuthority, TokenRecord};
 use serde_json::{Value, json};
 
+use crate::cadence::rotation_due;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Format, Listing, Row};
+use crate::evidence::{EventsArgs, Evidence};
+use crate::output::{Format, Listing, Row, tell};
 use crate::time;
+use usage::{AtCloudflare, LastSeen, Usage};
 
 /// List service tokens by name
 ///
 /// Examples:
 ///   postern token list
-///   postern token list -o json
+///   postern token list --unused 30d
+///   postern token list --unused 30d --events /var/log/postern/events.jsonl -o json
+///
+/// When a token was used last is told by the gateways' events, and for one that is at Cloudflare
+/// too by what Access last said of it. One that Access was not asked about is never called unused.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub(crate) struct ListArgs {}
+pub(crate) struct ListArgs {
+    /// Only those older than this time and not used in it, such as 30d
+    #[arg(long, value_name = "TIME", value_parser = time::parse_duration)]
+    unused: Option<Duration>,
+    #[command(flatten)]
+    events: EventsArgs,
+}
 
-pub(crate) fn run(context: &Context, _: &ListArgs) -> Outcome {
+pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome {
     let authority = context.authority()?;
-    print_tokens(context.format, &authority.store().tokens()?, time::now())?;
+    let now = time::now();
+    let wanted = args.unused.is_some() || !args.events.is_empty();
+    let evidence = wanted.then(|| args.events.read(context)).transpose()?;
+    let mut rows = Vec::new();
+    let mut unknown = 0;
+    let at_cloudflare = AtCloudflare::of(authority.store())?;
+    for token in authority.store().tokens()? {
+        let usage = Usage::of(&token, &at_cloudflare, evidence.as_ref());
+        if let Some(unused) = args.unused {
+            let since = now.saturating_sub(unused.as_secs());
+            if token.created_at > since || !usage.is_unused_since(since) {
+                unknown += u64::from(token.created_at <= since && usage.last == LastSeen::Unknown);
+                continue;
+            }
+        }
+        rows.push(row(&authority, &token, &usage, now)?);
+    }
+    if let (Some(unused), Some(evidence)) = (args.unused, &evidence) {
+        say_what_is_not_known(unused, evidence, unknown, now);
+    }
+    print(context.format, rows)?;
     DONE
+}
+
+/// What was used before the events begin is not known: unused is then a guess.
+fn say_what_is_not_known(unused: Duration, evidence: &Evidence, unknown: u64, now: u64) {
+    match evidence.since() {
+        Some(since) if since > now.saturating_sub(unused.as_secs()) => tell(&format!(
+            "The events begin at {}: what was used before is not known.",
+            time::rfc3339(since)
+        )),
+        None => tell("There are no events: what was used at a gateway is not known."),
+        Some(_) => {}
+    }
+    if unknown > 0 {
+        tell(&format!(
+            "{unknown} tokens are at Cloudflare, and when they were used there is not known."
+        ));
+    }
+}
+
+fn row(
+    authority: &CertificateAuthority,
+    token: &TokenRecord,
+    usage: &Usage,
+    now: u64,
+) -> Result<Row, CommandError> {
+    let due = rotation_due(authority.store(), token)?;
+    let last = match usage.last {
+        LastSeen::At(at) => time::relative(at, now),
+        LastSeen::Never => String::from("never"),
+        LastSeen::Unknown => String::new(),
+    };
+    let mut cells = cells(token, now);
+    let client_id = cells.pop();
+    cells.extend([
+        usage.origin.as_str().to_owned(),
+        time::relative(due, now),
+        last,
+    ]);
+    cells.extend(client_id);
+    let mut json = json(token, now);
+    json["at"] = json!(usage.origin.as_str());
+    json["rotation_due_at"] = json!(time::rfc3339(due));
+    json["last_seen_at"] = json!(usage.last.time().map(time::rfc3339));
+    json["secrets"] = usage.secrets_json();
+    Ok(Row { cells, json })
+}
+
+fn print(format: Format, rows: Vec<Row>) -> Result<(), CommandError> {
+    let columns = &[
+        "NAME",
+        "STATE",
+        "CLASS",
+        "OWNER",
+        "EXPIRES",
+        "ENDS",
+        "AT",
+        "ROTATE",
+        "LAST SEEN",
+        "CLIENT ID",
+    ];
+    Listing {
+        schema: SCHEMA,
+        columns,
+        rows,
+    }
+    .print(format)
 }
 
 pub(super) fn print_tokens(
@@ -44,12 +147,14 @@ pub(super) fn print_tokens(
         json: json(token, now),
     });
     Listing {
-        schema: "postern.tokens/1",
+        schema: SCHEMA,
         columns,
         rows: rows.collect(),
     }
     .print(format)
 }
+
+const SCHEMA: &str = "postern.tokens/1";
 
 fn state(token: &TokenRecord, now: u64) -> &'static str {
     match (token.expires_at <= now, token.enabled) {
