@@ -87,6 +87,27 @@ impl Destination {
         }
     }
 
+    /// A secret that nobody is to have: a rehearsal's.
+    pub(crate) fn discarding() -> Self {
+        Self {
+            place: Place::Pipe(String::from("cat >/dev/null")),
+            format: SecretFormat::Pair,
+        }
+    }
+
+    /// The same for one of several tokens: in a folder, the file of its name.
+    pub(crate) fn for_token(self, name: &TokenName) -> Self {
+        let place = match self.place {
+            Place::File(path, existing) if path.is_dir() => {
+                // A name may hold `/`; a file's name may not.
+                let file = name.as_str().replace(std::path::is_separator, "_");
+                Place::File(path.join(file), existing)
+            }
+            place => place,
+        };
+        Self { place, ..self }
+    }
+
     /// Whether a secret could be delivered now. Nothing stays behind.
     pub(crate) fn test(&self) -> Result<(), CommandError> {
         match &self.place {
@@ -117,7 +138,7 @@ impl Destination {
         let text = self.format.write(name, credentials);
         match &self.place {
             Place::File(path, existing) => file::deliver(path, &text, *existing),
-            Place::Pipe(command) => pipe::deliver(command, &text, credentials.expose()),
+            Place::Pipe(command) => pipe::deliver(command, name, &text, credentials.expose()),
             Place::Terminal => print(&text),
         }
     }

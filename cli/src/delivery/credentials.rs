@@ -79,6 +79,11 @@ impl Credentials {
         Hash::of(self.expose().as_bytes())
     }
 
+    /// The secret.
+    pub(crate) fn secret(&self) -> &TokenSecret {
+        &self.secret
+    }
+
     /// Hands the secret to whoever writes it where it belongs.
     pub(crate) fn expose(&self) -> &str {
         self.secret.expose()

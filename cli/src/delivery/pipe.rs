@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use postern_policy::TokenName;
+
 use super::conceal::conceal;
 use crate::error::{CommandError, Kind};
 use crate::output::printable;
@@ -35,11 +37,18 @@ pub(super) fn test(command: &str) -> Result<(), CommandError> {
     }
 }
 
-/// Runs the command with the secret on its standard input, and waits for it.
-pub(super) fn deliver(command: &str, text: &str, secret: &str) -> Result<(), CommandError> {
+/// Runs the command with the secret on its standard input, and waits for it. It finds the token's
+/// name in `POSTERN_TOKEN`.
+pub(super) fn deliver(
+    command: &str,
+    name: &TokenName,
+    text: &str,
+    secret: &str,
+) -> Result<(), CommandError> {
     let failed = |why: String| CommandError::new(Kind::Failure, format!("--pipe: {why}"));
     let mut child = shell()
         .args(["-c", command])
+        .env("POSTERN_TOKEN", name.as_str())
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -139,9 +148,11 @@ mod tests {
     fn a_command_that_fails_is_a_failure_and_its_words_do_not_hold_the_secret() {
         let secret = "cfast_0123456789abcdefghij";
         let noisy = "cat >&2; echo 'HTTP 403' >&2; exit 3";
-        let told = deliver(noisy, &format!("a.access:{secret}\n"), secret).unwrap_err();
+        let name = TokenName::parse("ci-deploy-prod").unwrap();
+        let told = deliver(noisy, &name, &format!("a.access:{secret}\n"), secret).unwrap_err();
         assert!(told.message().contains("HTTP 403"), "{}", told.message());
         assert!(!told.message().contains("0123456789"), "{}", told.message());
-        assert!(deliver("cat >/dev/null", "x", "x").is_ok());
+        let named = "cat >/dev/null; test \"$POSTERN_TOKEN\" = ci-deploy-prod";
+        assert!(deliver(named, &name, "x", "x").is_ok());
     }
 }

@@ -6,11 +6,13 @@ use postern_policy::TokenName;
 use postern_policy::config::TokenOrigin;
 use serde_json::json;
 
+use super::probing::{Freshness, ProbingArgs};
+use super::steps::Steps;
 use super::terms::{Terms, TermsArgs};
 use crate::cloudflare::CloudflareArgs;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::delivery::{DeliveryArgs, Destination, Existing};
+use crate::delivery::{Credentials, DeliveryArgs, Destination, Existing};
 use crate::error::{CommandError, Kind};
 use crate::output::print_object;
 use crate::passphrase::PassphraseArgs;
@@ -21,14 +23,15 @@ mod earlier;
 mod gateway;
 mod minting;
 
-pub(crate) use gateway::create as create_at_gateway;
+pub(crate) use gateway::{create as create_at_gateway, fresh_credentials};
+pub(crate) use minting::{Minting, Secret};
 
 /// Make a service token and bring it where it is used
 ///
 /// Examples:
 ///   postern token create ci-deploy-prod --class ci --owner payments --out token.headers --format headers
 ///   postern token create ci-deploy-prod --at cloudflare --app api.example.com --out token.json \
-///       --format json
+///       --format json --test https://api.example.com/health
 ///   postern token create ci-deploy-prod --at cloudflare --app api.example.com --format k8s \
 ///       --pipe 'kubectl apply -f -'
 ///
@@ -53,6 +56,11 @@ pub(crate) struct CreateArgs {
     /// The place of the policy in the application; without it, the next free one
     #[arg(long, value_name = "N")]
     precedence: Option<u64>,
+    /// A URL to try the token on when it is there; repeatable
+    #[arg(long, value_name = "URL")]
+    test: Vec<String>,
+    #[command(flatten)]
+    probing: ProbingArgs,
     #[command(flatten)]
     cloudflare: CloudflareArgs,
     #[command(flatten)]
@@ -92,9 +100,30 @@ fn at_gateway(
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;
-    let made = create_at_gateway(unlocked, terms, destination, now)?;
+    let (made, credentials) = create_at_gateway(unlocked, terms, destination, now)?;
+    try_out(context, args, Some(&credentials))?;
     print_created(context, &made, destination, &[])?;
     DONE
+}
+
+/// Tries the token on every --test URL, where there is one.
+fn try_out(
+    context: &Context,
+    args: &CreateArgs,
+    credentials: Option<&Credentials>,
+) -> Result<(), CommandError> {
+    if args.test.is_empty() {
+        return Ok(());
+    }
+    let credentials = credentials.ok_or_else(|| {
+        CommandError::usage("--test needs the secret, which the destination does not give back")
+            .hint("`postern token test --credentials FILE --url URL` tries it")
+    })?;
+    let prober = args.probing.prober(Freshness::JustChanged)?;
+    let tried = prober.must_open(&args.test, credentials, Steps(context.format));
+    tried.map_err(|error| {
+        error.partly("the token was made and delivered; `postern token test` tries it again")
+    })
 }
 
 /// Says what there is now; `policies` are those at Cloudflare.

@@ -3,7 +3,7 @@
 use postern_ca::{Actor, EdgeObject, EdgeObjectKind, Store, StoreError};
 use postern_cloudflare::minting::token_policy_name;
 use postern_policy::TokenName;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::time;
 
@@ -80,6 +80,12 @@ impl EdgeRecord<'_> {
         self.store.upsert_edge_object(object.clone())
     }
 
+    /// Keeps when Cloudflare last saw the token in use, for `token list --unused`.
+    pub(crate) fn saw(&self, object: &mut EdgeObject, at: Option<&str>) -> Result<(), StoreError> {
+        object.data.insert(LAST_SEEN_AT.to_owned(), json!(at));
+        self.store.upsert_edge_object(object.clone())
+    }
+
     /// Forgets an object that is gone, or was never made.
     pub(crate) fn forget(&self, object: &EdgeObject) -> Result<(), StoreError> {
         self.store
@@ -134,5 +140,6 @@ fn policy_key(name: &TokenName, app: &str) -> String {
     format!("{app}/{}", token_policy_name(name.as_str()))
 }
 
+const LAST_SEEN_AT: &str = "last_seen_at";
 const DELIVERED_AT: &str = "delivered_at";
 const DESTINATION: &str = "destination";

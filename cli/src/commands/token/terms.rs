@@ -22,15 +22,22 @@ pub(crate) struct TermsArgs {
     /// How long it lives, by what it is for
     #[arg(long, value_enum, value_name = "CLASS")]
     class: Option<Class>,
-    /// How long it lives, at most a year; or `forever`
-    #[arg(long, value_name = "DURATION", value_parser = life)]
-    duration: Option<Life>,
     /// Who answers for it
     #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     /// Take a name that is not <team>-<purpose>-<env>; needs --reason
     #[arg(long, requires = "reason")]
     allow_name: bool,
+    #[command(flatten)]
+    life: LifeArgs,
+}
+
+/// The flags that say how long a token lives.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct LifeArgs {
+    /// How long it lives, at most a year; or `forever`
+    #[arg(long, value_name = "DURATION", value_parser = life)]
+    duration: Option<Life>,
     /// Let it live forever; needs --reason
     #[arg(long, requires = "reason")]
     allow_forever: bool,
@@ -99,12 +106,15 @@ impl TermsArgs {
                 .or(declared.as_ref().map(|token| token.at))
                 .unwrap_or(TokenOrigin::Gateway),
             owner: self.owner.clone().or(declared.map(|token| token.owner)),
-            life: self.life(class)?,
-            reason: self.reason.clone(),
+            life: self.life.life(class)?,
+            reason: self.life.reason.clone(),
         })
     }
+}
 
-    fn life(&self, class: TokenClass) -> Result<Life, CommandError> {
+impl LifeArgs {
+    /// How long it lives; without a flag, as long as its class does.
+    pub(crate) fn life(&self, class: TokenClass) -> Result<Life, CommandError> {
         let life = self.duration.unwrap_or(Life::Limited(class.lifetime()));
         match life {
             Life::Limited(length) if length > MAX_LIFE => Err(CommandError::new(

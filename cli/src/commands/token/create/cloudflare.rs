@@ -7,7 +7,7 @@ use postern_policy::TokenName;
 
 use super::earlier::Earlier;
 use super::minting::{AGAIN, Minted, Minting, Secret};
-use super::{CreateArgs, print_created};
+use super::{CreateArgs, print_created, try_out};
 use crate::commands::token::policies::Policies;
 use crate::commands::token::record::EdgeRecord;
 use crate::commands::token::steps::Steps;
@@ -45,6 +45,7 @@ pub(super) fn run(
     let done = minting
         .finish(unlocked, minted, &apps, args)
         .map_err(|error| error.partly(AGAIN))?;
+    try_out(context, args, done.credentials.as_ref())?;
     print_created(context, &done.made, destination, &done.policies)?;
     DONE
 }
@@ -53,6 +54,8 @@ pub(super) fn run(
 struct Done {
     made: TokenRecord,
     policies: Vec<String>,
+    /// Nothing where the destination does not give them back.
+    credentials: Option<Credentials>,
 }
 
 impl Minting<'_> {
@@ -119,11 +122,15 @@ impl Minting<'_> {
         }
         self.record
             .delivered(&mut object, &self.destination.to_string())?;
-        Ok(Done { made, policies })
+        Ok(Done {
+            made,
+            policies,
+            credentials: secret.known(),
+        })
     }
 
     /// Makes the token good at the gateway too: the SHA-256 of its secret is all that it takes.
-    fn admit(
+    pub(crate) fn admit(
         &self,
         unlocked: Unlocked<'_>,
         token: &ServiceToken,
@@ -132,7 +139,7 @@ impl Minting<'_> {
         let name = &self.terms.name;
         let tokens = self.authority.store().tokens()?;
         let known = tokens.into_iter().find(|token| token.name == *name);
-        let (Secret::InHand(credentials) | Secret::Delivered(Some(credentials))) = secret else {
+        let Some(credentials) = secret.as_known() else {
             let known = known.ok_or_else(|| lost_from_store(name))?;
             self.steps
                 .unchanged("gateway", "it knows the secret's SHA-256")?;

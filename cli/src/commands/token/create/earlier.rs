@@ -9,7 +9,7 @@ use crate::delivery::Credentials;
 use crate::error::{CommandError, Kind};
 
 /// How far an earlier run came.
-pub(super) enum Earlier {
+pub(crate) enum Earlier {
     /// There was none.
     Nothing,
     /// It asked for a token, and did not see the answer.
@@ -24,7 +24,7 @@ pub(super) enum Earlier {
 
 impl Minting<'_> {
     /// Looks for what an earlier run left, and refuses what is somebody else's.
-    pub(super) fn earlier(&self) -> Result<Earlier, CommandError> {
+    pub(crate) fn earlier(&self) -> Result<Earlier, CommandError> {
         let name = &self.terms.name;
         let tokens = self.authority.store().tokens()?;
         let known = tokens.into_iter().find(|token| token.name == *name);

@@ -13,7 +13,7 @@ pub(crate) fn create(
     terms: &Terms,
     destination: &Destination,
     now: u64,
-) -> Result<TokenRecord, CommandError> {
+) -> Result<(TokenRecord, Credentials), CommandError> {
     destination.test()?;
     let credentials = fresh_credentials(&new_client_id()?)?;
     let record = TokenRecord {
@@ -32,11 +32,11 @@ pub(crate) fn create(
     unlocked
         .add_token(record.clone(), now)
         .inspect_err(|_| destination.take_back())?;
-    Ok(record)
+    Ok((record, credentials))
 }
 
 /// A secret of our own for a client id.
-fn fresh_credentials(client_id: &str) -> Result<Credentials, CommandError> {
+pub(crate) fn fresh_credentials(client_id: &str) -> Result<Credentials, CommandError> {
     let secret = ServiceTokenSecret::generate()?;
     Credentials::new(client_id, secret.expose())
         .ok_or_else(|| CommandError::new(Kind::Integrity, format!("{client_id:?} is no client id")))

@@ -15,33 +15,51 @@ use crate::error::{CommandError, Kind};
 use crate::time;
 
 /// What a run of `token create --at cloudflare` works with.
-pub(super) struct Minting<'a> {
-    pub(super) edge: &'a Edge,
-    pub(super) authority: &'a CertificateAuthority,
-    pub(super) record: EdgeRecord<'a>,
-    pub(super) terms: &'a Terms,
-    pub(super) destination: &'a Destination,
-    pub(super) steps: Steps,
+pub(crate) struct Minting<'a> {
+    pub(crate) edge: &'a Edge,
+    pub(crate) authority: &'a CertificateAuthority,
+    pub(crate) record: EdgeRecord<'a>,
+    pub(crate) terms: &'a Terms,
+    pub(crate) destination: &'a Destination,
+    pub(crate) steps: Steps,
 }
 
 /// A token at Cloudflare, and its secret as far as we have it.
-pub(super) struct Minted {
-    pub(super) object: EdgeObject,
-    pub(super) token: ServiceToken,
-    pub(super) secret: Secret,
+pub(crate) struct Minted {
+    pub(crate) object: EdgeObject,
+    pub(crate) token: ServiceToken,
+    pub(crate) secret: Secret,
 }
 
 /// Where the secret is.
-pub(super) enum Secret {
+pub(crate) enum Secret {
     /// In memory, and nowhere else yet.
     InHand(Credentials),
     /// At the destination; readable there or not.
     Delivered(Option<Credentials>),
 }
 
+impl Secret {
+    /// The secret, where we have it.
+    pub(crate) fn known(self) -> Option<Credentials> {
+        match self {
+            Self::InHand(credentials) => Some(credentials),
+            Self::Delivered(credentials) => credentials,
+        }
+    }
+
+    /// The same, to look at.
+    pub(crate) fn as_known(&self) -> Option<&Credentials> {
+        match self {
+            Self::InHand(credentials) => Some(credentials),
+            Self::Delivered(credentials) => credentials.as_ref(),
+        }
+    }
+}
+
 impl Minting<'_> {
     /// Gets a token: mints one, or goes on with the one of an earlier run.
-    pub(super) fn mint(&self, earlier: Earlier) -> Result<Minted, CommandError> {
+    pub(crate) fn mint(&self, earlier: Earlier) -> Result<Minted, CommandError> {
         match earlier {
             Earlier::Nothing => self.mint_new(),
             Earlier::Unanswered(object) => {
