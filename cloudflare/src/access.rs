@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 
 use document::document;
 
-pub use account::{Account, ApiTokenPolicies, Zone};
+pub use account::{Account, AlertPolicy, ApiTokenPolicies, Zone};
 pub use document::NotAnObject;
 pub use log::{LoginEvent, LoginQuery};
 pub use rule::AccessRule;

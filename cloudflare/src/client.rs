@@ -11,6 +11,7 @@ mod budget;
 mod call;
 mod certificates;
 mod classify;
+mod connection;
 mod envelope;
 mod groups;
 mod log;
@@ -25,7 +26,9 @@ mod transport;
 use std::fmt;
 use std::sync::Arc;
 
+use reqwest::Method;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::error::{ApiError, ApiErrorKind};
 
@@ -57,12 +60,45 @@ impl Client {
         self.transport.calls()
     }
 
+    pub(crate) fn pace(&self) -> &Pace {
+        self.transport.pace()
+    }
+
     async fn call<T: DeserializeOwned>(&self, call: Call) -> Result<T, ApiError> {
         let answer = self.transport.send(&call).await?;
         let opened = envelope::open(&answer);
         opened
             .map(|(result, _)| result)
             .map_err(|kind| call.failed(kind))
+    }
+
+    /// Sends a call once and tells what came back without judging it: for what is not documented.
+    pub(crate) async fn observe(
+        &self,
+        scope: &Scope,
+        method: Method,
+        below: &[&str],
+        body: Option<&Value>,
+    ) -> Result<Observed, ApiError> {
+        let call = Call::observed(method, call::access(scope, below), body);
+        let exchange = self.transport.exchange(&call).await;
+        let exchange = exchange.map_err(|kind| call.failed(kind))?;
+        let body = self.transport.redacted(&exchange.body);
+        let (message, result) = envelope::told(body.as_bytes());
+        Ok(Observed {
+            status: exchange.status.as_u16(),
+            message,
+            result,
+        })
+    }
+
+    /// A list whose objects need no type.
+    pub(crate) async fn documents(
+        &self,
+        scope: &Scope,
+        below: &[&str],
+    ) -> Result<Vec<Value>, ApiError> {
+        self.list(call::access(scope, below)).await
     }
 
     /// A GET by id. Only the answer 404 says that there is no such object.
@@ -82,6 +118,14 @@ impl Client {
             Err(error) => Err(error),
         }
     }
+}
+
+/// An answer as it came.
+pub(crate) struct Observed {
+    pub(crate) status: u16,
+    /// What the errors of its envelope say.
+    pub(crate) message: String,
+    pub(crate) result: Value,
 }
 
 impl fmt::Debug for Client {

@@ -5,6 +5,7 @@
 
 pub mod access;
 mod client;
+pub mod doctor;
 mod error;
 pub mod go_duration;
 mod http;

@@ -29,6 +29,19 @@ impl Zone {
     }
 }
 
+document! {
+    /// A notification (`alerting/v3/policies`).
+    AlertPolicy
+}
+
+impl AlertPolicy {
+    /// Whether it comes before service tokens expire, and is on.
+    pub fn is_for_expiring_tokens(&self) -> bool {
+        let is_on = self.get("enabled").and_then(serde_json::Value::as_bool);
+        self.text("alert_type") == Some("expiring_service_token_alert") && is_on != Some(false)
+    }
+}
+
 /// What an API token may do (`tokens/{id}`).
 #[derive(Clone, Debug, Deserialize)]
 pub struct ApiTokenPolicies {
@@ -70,6 +83,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_alert_that_is_off_does_not_come() {
+        let alert = |kind: &str, enabled: bool| {
+            let alert = json!({ "alert_type": kind, "enabled": enabled });
+            AlertPolicy::try_from(alert)
+                .unwrap()
+                .is_for_expiring_tokens()
+        };
+        assert!(alert("expiring_service_token_alert", true));
+        assert!(!alert("expiring_service_token_alert", false));
+        assert!(!alert("universal_ssl_event_type", true));
+    }
 
     #[test]
     fn a_group_that_is_also_denied_is_not_allowed() {

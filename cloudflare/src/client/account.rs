@@ -2,7 +2,7 @@
 
 use super::call::{Call, access, path};
 use super::{Client, Scope};
-use crate::access::{Account, ApiTokenPolicies, Organization, VerifiedApiToken, Zone};
+use crate::access::{Account, AlertPolicy, ApiTokenPolicies, Organization, VerifiedApiToken, Zone};
 use crate::error::{ApiError, ApiErrorKind};
 
 impl Client {
@@ -39,10 +39,23 @@ impl Client {
         self.call(Call::get(path(&["user", "tokens", token]))).await
     }
 
+    /// Lists the account's notifications.
+    /// <https://developers.cloudflare.com/api/resources/alerting/subresources/policies/>
+    pub async fn alert_policies(&self, account: &str) -> Result<Vec<AlertPolicy>, ApiError> {
+        let alerts = Call::get(path(&["accounts", account, "alerting", "v3", "policies"]));
+        let listed: Option<Vec<AlertPolicy>> = self.call(alerts).await?;
+        Ok(listed.unwrap_or_default())
+    }
+
     /// Reads one account; `None` where the token sees no such account.
     pub async fn account(&self, account: &str) -> Result<Option<Account>, ApiError> {
         let listed: Vec<Account> = self.list(path(&["accounts"])).await?;
         Ok(listed.into_iter().find(|listed| listed.id() == account))
+    }
+
+    /// Reads one zone; `None` where there is none (404).
+    pub async fn zone(&self, id: &str) -> Result<Option<Zone>, ApiError> {
+        self.find(Call::get(path(&["zones", id]))).await
     }
 
     /// Lists the zones that the token sees.

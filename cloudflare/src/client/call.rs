@@ -44,6 +44,14 @@ impl Call {
         Self::new(Method::POST, path, Repeat::Never)
     }
 
+    pub(super) fn observed(method: Method, path: String, body: Option<&impl Serialize>) -> Self {
+        let call = Self::new(method, path, Repeat::Never);
+        match body {
+            Some(body) => call.with_body(body),
+            None => call,
+        }
+    }
+
     pub(super) fn with_body(mut self, body: &impl Serialize) -> Self {
         let octets = serde_json::to_vec(body);
         self.body = Some(octets.expect("our own documents have text as keys"));

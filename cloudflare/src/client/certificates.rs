@@ -78,7 +78,7 @@ impl Client {
     /// last one (12132, which is a refusal: nothing was done).
     async fn settled<T: DeserializeOwned>(&self, call: impl Fn() -> Call) -> Result<T, ApiError> {
         let _one_at_a_time = self.transport.settings.lock().await;
-        let mut wait = self.transport.pace().settle;
+        let mut wait = self.pace().settle;
         for _ in 0..SETTLING_RETRIES {
             match self.call(call()).await {
                 Err(error) if matches!(error.kind, ApiErrorKind::SettingsBusy) => {}

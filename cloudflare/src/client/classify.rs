@@ -93,7 +93,7 @@ impl Refusal {
 }
 
 /// All that the envelope says, on one line, fit for a terminal.
-fn message(errors: &[EnvelopeError]) -> String {
+pub(super) fn message(errors: &[EnvelopeError]) -> String {
     let told = errors.iter().map(|error| match error.code {
         0 => error.message.clone(),
         code => format!("{} ({code})", error.message),

@@ -3,9 +3,10 @@
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::classify::classify;
+use super::classify::{classify, message};
 use crate::error::ApiErrorKind;
 
 /// One of `errors`.
@@ -33,24 +34,37 @@ struct Envelope<'a> {
     result_info: Option<ResultInfo>,
 }
 
-/// Opens the answer to a call that succeeded by its status.
+/// Opens the answer to a call that succeeded.
 pub(super) fn open<T: DeserializeOwned>(
     body: &[u8],
 ) -> Result<(T, Option<ResultInfo>), ApiErrorKind> {
     let envelope: Envelope<'_> = serde_json::from_slice(body).map_err(|e| unreadable(&e))?;
-    if !envelope.success {
-        return Err(classify(200, &envelope.errors.unwrap_or_default()));
-    }
     let result = envelope.result.map_or("null", RawValue::get);
     let result = serde_json::from_str(result).map_err(|e| unreadable(&e))?;
     Ok((result, envelope.result_info))
 }
 
-/// What an answer that failed by its status says; it may be no envelope at all (a proxy's page).
+/// Whether the answer is an envelope that says that the call failed.
+pub(super) fn says_failure(body: &[u8]) -> bool {
+    let envelope = serde_json::from_slice::<Envelope<'_>>(body);
+    envelope.is_ok_and(|envelope| !envelope.success)
+}
+
+/// What an answer that failed says; it may be no envelope at all (a proxy's page).
 pub(super) fn refusal(status: u16, body: &[u8]) -> ApiErrorKind {
     let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
     let errors = envelope.and_then(|envelope| envelope.errors);
     classify(status, &errors.unwrap_or_default())
+}
+
+/// What an answer says, without judging it: the message of its errors, and its result.
+pub(super) fn told(body: &[u8]) -> (String, Value) {
+    let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
+    let (errors, result) = envelope
+        .map(|envelope| (envelope.errors.unwrap_or_default(), envelope.result))
+        .unwrap_or_default();
+    let result = result.and_then(|result| serde_json::from_str(result.get()).ok());
+    (message(&errors), result.unwrap_or_default())
 }
 
 /// Says where, not what: the text of serde's errors quotes values, and one may be a secret.
@@ -77,13 +91,6 @@ mod tests {
         let (tokens, info) = open::<Vec<ServiceToken>>(body).unwrap();
         assert_eq!(tokens[0].id(), "a");
         assert_eq!(info.unwrap().total_count, Some(40));
-    }
-
-    #[test]
-    fn a_failure_under_a_good_status_is_a_failure() {
-        let body = br#"{"success":false,"errors":[{"code":12139,"message":"x"}],"result":null}"#;
-        let refused = open::<ServiceToken>(body).unwrap_err();
-        assert!(matches!(refused, ApiErrorKind::TokenInUse), "{refused}");
     }
 
     #[test]

@@ -79,6 +79,12 @@ impl Client {
             Scope::Zone(_) => Ok(None),
         }
     }
+
+    /// Deletes a reusable policy; `false` where it is gone already.
+    pub async fn delete_reusable_policy(&self, scope: &Scope, id: &str) -> Result<bool, ApiError> {
+        self.delete(Call::delete(access(scope, &[POLICIES, id])))
+            .await
+    }
 }
 
 fn of_app(scope: &Scope, app: &str, policy: Option<&str>) -> String {

@@ -30,7 +30,7 @@ impl Client {
     /// The hosts may be shown for a while after they were cleared. That they are still shown in
     /// the end is no error yet: the DELETE has the last word.
     async fn wait_until_detached(&self, scope: &Scope, id: &str) -> Result<(), ApiError> {
-        let mut wait = self.transport.pace().settle;
+        let mut wait = self.pace().settle;
         for _ in 0..TRIES {
             let certificate = self.certificate(scope, id).await?;
             let hosts = certificate.map(|it| it.associated_hostnames());
@@ -45,7 +45,7 @@ impl Client {
 
     /// Associations stay active for a while after they are no longer shown.
     async fn delete_detached(&self, scope: &Scope, id: &str) -> Result<bool, ApiError> {
-        let mut wait = self.transport.pace().settle;
+        let mut wait = self.pace().settle;
         for _ in 1..TRIES {
             match self.delete_certificate(scope, id).await {
                 Err(error) if is_detaching(&error.kind) => {}

@@ -157,7 +157,7 @@ const LONGEST_ECHO: usize = 1 << 20;
 
 #[cfg(test)]
 mod tests {
-    use super::super::{CLIENT_ID, CLIENT_SECRET};
+    use super::super::request::{CLIENT_ID, CLIENT_SECRET};
     use super::*;
 
     #[test]

@@ -163,3 +163,20 @@ async fn login_events_are_asked_of_graphql_and_repeated_as_a_read() {
     let sent: Value = serde_json::from_str(&server.seen()[1].body).unwrap();
     assert_eq!(sent["variables"]["accountTag"], "acc");
 }
+
+#[tokio::test]
+async fn a_failure_under_a_good_status_is_a_failure() {
+    let failed = || refused(200, 12139, "access.api.error.service_token_in_use");
+    let server = Scripted::start(vec![failed(), failed()]).await;
+    let client = server.client();
+    let deleted = client
+        .delete_service_token(&account(), "9c")
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(deleted.kind, ApiErrorKind::TokenInUse),
+        "{deleted}"
+    );
+    let read = client.service_token(&account(), "9c").await.unwrap_err();
+    assert!(matches!(read.kind, ApiErrorKind::TokenInUse), "{read}");
+}
