@@ -103,7 +103,7 @@ impl Destination {
                 let file = name.as_str().replace(std::path::is_separator, "_");
                 Place::File(path.join(file), existing)
             }
-            place => place,
+            place @ (Place::File(..) | Place::Pipe(_) | Place::Terminal) => place,
         };
         Self { place, ..self }
     }

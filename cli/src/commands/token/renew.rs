@@ -79,12 +79,10 @@ fn at_cloudflare(
     let token = edge.run(edge.client.update_service_token(&scope, id, &update));
     let token = token.map_err(|error| {
         let told = CommandError::from(error);
-        match told.kind {
-            Kind::NotFound => {
-                told.hint("it is deleted there: `postern token delete`, then `create`")
-            }
-            _ => told,
+        if told.kind == Kind::NotFound {
+            return told.hint("it is deleted there: `postern token delete`, then `create`");
         }
+        told
     })?;
     let ends = token.expires_at().map(time::parse_rfc3339);
     Ok(ends

@@ -36,7 +36,10 @@ pub(super) fn rotate_all(context: &Context, args: &RotateArgs, owner: &str) -> O
     }
     let cause = match cause(args) {
         RotationCause::Scheduled => RotationCause::Departure,
-        cause => cause,
+        cause @ (RotationCause::Compromised
+        | RotationCause::Departure
+        | RotationCause::Decommission
+        | RotationCause::Drill) => cause,
     };
     let mut failures = Vec::new();
     for name in &names {
