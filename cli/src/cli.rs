@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, snippet, token,
+    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, snippet, status,
+    token,
 };
 use crate::output::Format;
 
@@ -71,6 +72,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     Quickstart(quickstart::QuickstartArgs),
     Explain(explain::ExplainArgs),
+    Status(status::StatusArgs),
     /// Manage the certificate authority
     #[command(subcommand)]
     Ca(ca::CaCommand),

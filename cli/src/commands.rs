@@ -16,6 +16,7 @@ pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod quickstart;
 pub(crate) mod snippet;
+pub(crate) mod status;
 pub(crate) mod token;
 
 /// What a command ends with when nothing failed: 0, or a code that says something is due.
@@ -28,6 +29,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
     match cli.command {
         Command::Quickstart(args) => quickstart::run(&args),
         Command::Explain(args) => explain::run(&context, &args),
+        Command::Status(args) => status::run(&context, &args),
         Command::Ca(command) => ca::run(&context, command),
         Command::Cert(command) => cert::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),

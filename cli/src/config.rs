@@ -98,6 +98,13 @@ impl Config {
         (events != "stdout").then(|| folder_of(&self.path).join(events))
     }
 
+    /// The files of the gateway's trust anchors.
+    pub(crate) fn trust_files(&self) -> Vec<PathBuf> {
+        let trust = self.gateway.iter().flat_map(|gateway| &gateway.trust);
+        let folder = folder_of(&self.path);
+        trust.map(|path| folder.join(path.get_ref())).collect()
+    }
+
     /// The gateway's settings: every file it names read and checked.
     pub(crate) fn gateway(self) -> Result<Settings, CommandError> {
         let Some(gateway) = self.gateway else {

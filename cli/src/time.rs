@@ -52,7 +52,7 @@ pub(crate) fn relative(seconds: u64, now: u64) -> String {
         7_200..=172_799 => format!("{} h", length / 3_600),
         _ => format!("{} d", length / 86_400),
     };
-    if seconds >= now {
+    if seconds > now {
         format!("in {}", span(seconds - now))
     } else {
         format!("{} ago", span(now - seconds))

@@ -106,6 +106,27 @@ fn a_database_without_its_tables_is_an_integrity_error() {
 }
 
 #[test]
+fn a_home_of_the_first_schema_is_brought_forward_by_the_first_command() {
+    if skip_without("sqlite3") {
+        return;
+    }
+    let postern = home();
+    let before = certificates(&postern);
+    sqlite(
+        &postern,
+        "DROP TABLE edge_objects; DROP TABLE edge_pending; DROP TABLE rotations; \
+         DROP TABLE token_changes; DROP TABLE successions; PRAGMA user_version = 1;",
+    );
+    postern
+        .run(&["cert", "renew", "live", "--out", "renewed"])
+        .expect_code(0);
+    let after = certificates(&postern);
+    assert_eq!(after[..before.len()], before[..]);
+    assert_eq!(after.len(), before.len() + 1);
+    postern.run(&["status"]).expect_code(0);
+}
+
+#[test]
 fn a_newer_schema_is_refused_with_the_advice_to_use_the_newer_postern() {
     if skip_without("sqlite3") {
         return;

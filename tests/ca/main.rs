@@ -24,6 +24,7 @@ mod names;
 mod renew;
 mod revoke;
 mod secrets;
+mod status;
 mod streams;
 mod support;
 mod token_list;

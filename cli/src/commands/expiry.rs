@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use postern_ca::{CertificateAuthority, CertificateState, IssuerRole, Selection};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{DONE, Outcome};
 use crate::cadence::rotation_due;
@@ -51,13 +51,13 @@ pub(crate) struct CheckArgs {
 }
 
 /// One thing that ends.
-struct Ending {
-    kind: &'static str,
-    name: String,
+pub(super) struct Ending {
+    pub(super) kind: &'static str,
+    pub(super) name: String,
     /// Of a token.
     class: Option<String>,
-    owner: Option<String>,
-    at: u64,
+    pub(super) owner: Option<String>,
+    pub(super) at: u64,
     /// From when on somebody should do something.
     due: u64,
 }
@@ -74,8 +74,7 @@ pub(crate) fn run(context: &Context, command: ExpiryCommand) -> Outcome {
             DONE
         }
         ExpiryCommand::Check(args) => {
-            let mut due = endings(&authority, args.within, now)?;
-            due.retain(|ending| ending.due <= now);
+            let due = due(&authority, args.within, now)?;
             print(context.format, &due, now)?;
             tell(&format!(
                 "{} due within {} days",
@@ -88,6 +87,29 @@ pub(crate) fn run(context: &Context, command: ExpiryCommand) -> Outcome {
                 Kind::Pending.code()
             })
         }
+    }
+}
+
+/// What somebody should do something about, soonest end first.
+pub(super) fn due(
+    authority: &CertificateAuthority,
+    within: Duration,
+    now: u64,
+) -> Result<Vec<Ending>, CommandError> {
+    let mut due = endings(authority, within, now)?;
+    due.retain(|ending| ending.due <= now);
+    Ok(due)
+}
+
+impl Ending {
+    pub(super) fn json(&self) -> Value {
+        json!({
+            "kind": self.kind,
+            "name": self.name,
+            "class": self.class,
+            "owner": self.owner,
+            "not_after": time::rfc3339(self.at),
+        })
     }
 }
 
@@ -221,14 +243,11 @@ fn print(format: Format, endings: &[Ending], now: u64) -> Result<(), CommandErro
             ending.class.clone().unwrap_or_default(),
             ending.owner.clone().unwrap_or_default(),
         ],
-        json: json!({
-            "kind": ending.kind,
-            "name": ending.name,
-            "class": ending.class,
-            "owner": ending.owner,
-            "not_after": time::rfc3339(ending.at),
-            "due": ending.due <= now,
-        }),
+        json: {
+            let mut json = ending.json();
+            json["due"] = json!(ending.due <= now);
+            json
+        },
     });
     let columns = &["KIND", "NAME", "ENDS AT", "ENDS", "CLASS", "OWNER"];
     Listing {

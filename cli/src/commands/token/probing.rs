@@ -180,7 +180,12 @@ pub(crate) fn refusal(report: &ProbeReport) -> CommandError {
         report.url,
         report.verdict.explanation()
     );
-    CommandError::new(kind, message)
+    let told = CommandError::new(kind, message);
+    if matches!(report.verdict, Verdict::Propagating(_)) {
+        let later = Verdict::LoginPage.explanation();
+        return told.hint(format!("where it stays like that: {later}"));
+    }
+    told
 }
 
 /// Whether a verdict is what a worthless secret gets. An answer of the application itself, or

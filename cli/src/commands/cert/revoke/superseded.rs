@@ -85,15 +85,21 @@ impl SupersededArgs {
             return Err(CommandError::new(Kind::NotFound, message));
         }
         known.retain(|record| record.is_live(now));
-        let wanted = (!self.force).then_some(&self.events);
+        let mut judged = Vec::new();
+        for record in known {
+            let successors = descendants(store, &record)?;
+            judged.push((record, successors));
+        }
+        // Not before it can matter: such files are large.
+        let can_matter = judged.iter().any(|(_, successors)| !successors.is_empty());
+        let wanted = (can_matter && !self.force).then_some(&self.events);
         let evidence = wanted.map(|events| events.read(context)).transpose()?;
         let mut found = Found {
             superseded: Vec::new(),
             kept: 0,
             note: String::new(),
         };
-        for record in known {
-            let successors = descendants(store, &record)?;
+        for (record, successors) in judged {
             let verdict = self.judge(&successors, evidence.as_ref(), now);
             found.add(record, verdict);
         }
