@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use postern_tests::Postern;
+use postern_tests::canary::contains;
 
 use crate::support::{mode, tree};
 
@@ -37,41 +38,6 @@ fn run(postern: &Postern, args: &[&str], seen: &mut Vec<u8>) {
     );
     seen.extend(output.stdout);
     seen.extend(output.stderr);
-}
-
-fn contains(text: &[u8], canary: &str) -> bool {
-    // Canaries are ASCII: what is no UTF-8 around them does not hide them.
-    let text = String::from_utf8_lossy(text);
-    spellings(canary).iter().any(|form| text.contains(form))
-}
-
-/// Raw, hexadecimal, and base64 at each of its three alignments.
-fn spellings(canary: &str) -> Vec<String> {
-    let hex: String = canary.bytes().map(|octet| format!("{octet:02x}")).collect();
-    let mut forms = vec![canary.to_owned(), hex.to_ascii_uppercase(), hex];
-    for padding in 0..3 {
-        let text = [&vec![b'x'; padding], canary.as_bytes()].concat();
-        let encoded = base64(&text);
-        // The first and last characters mix with what stands around.
-        let inner = &encoded[4..encoded.len() - 4];
-        forms.push(inner.to_owned());
-        forms.push(inner.replace('+', "-").replace('/', "_"));
-    }
-    forms
-}
-
-fn base64(text: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in text.chunks(3) {
-        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = (octet(0) << 16) | (octet(1) << 8) | octet(2);
-        for shift in [18, 12, 6, 0] {
-            let index = usize::try_from((bits >> shift) & 63).expect("six bits");
-            out.push(char::from(ALPHABET[index]));
-        }
-    }
-    out
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The harness: the real `postern` binary, in an environment of its own.
 
+pub mod canary;
 mod client;
 mod gateway;
 mod http1;
