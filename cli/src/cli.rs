@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    ca, cert, cloudflare, completions, expiry, explain, gateway, man, policy, quickstart, status,
-    token,
+    ca, cert, cloudflare, completions, expiry, explain, gateway, man, policy, quickstart, snippet,
+    status, token,
 };
 use crate::output::Format;
 
@@ -91,6 +91,7 @@ pub(crate) enum Command {
     /// Manage service tokens
     #[command(subcommand)]
     Token(token::TokenCommand),
+    Snippet(snippet::SnippetArgs),
     /// See what ends soon
     #[command(subcommand)]
     Expiry(expiry::ExpiryCommand),

@@ -11,6 +11,7 @@ pub(crate) mod situation;
 
 use std::env;
 use std::io::{IsTerminal, stdin};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -124,10 +125,23 @@ impl Edge {
     }
 }
 
-fn connect(account: String, token: ApiToken) -> Result<Edge, CommandError> {
+/// Whether the API is on this machine: an emulator, never an account that anybody needs.
+pub(crate) fn is_emulator() -> bool {
+    let base: Option<http::Uri> = base().parse().ok();
+    let host = base.as_ref().and_then(http::Uri::host).unwrap_or_default();
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse()
+        .is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
+fn base() -> String {
     let base = BASE_VARIABLES.iter().find_map(|name| env::var(name).ok());
+    base.unwrap_or_else(|| BASE.to_owned())
+}
+
+fn connect(account: String, token: ApiToken) -> Result<Edge, CommandError> {
     let options = ClientOptions {
-        base: base.unwrap_or_else(|| BASE.to_owned()),
+        base: base(),
         token,
         timeout: TIMEOUT,
     };

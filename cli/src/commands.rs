@@ -16,6 +16,7 @@ pub(crate) mod gateway;
 pub(crate) mod man;
 pub(crate) mod policy;
 pub(crate) mod quickstart;
+pub(crate) mod snippet;
 pub(crate) mod status;
 pub(crate) mod token;
 
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Policy(command) => policy::run(&context, command),
         Command::Token(command) => token::run(&context, command),
+        Command::Snippet(args) => snippet::run(&context, &args),
         Command::Expiry(command) => expiry::run(&context, command),
         Command::Completions(args) => completions::run(&args),
         Command::Man(args) => man::run(&args),

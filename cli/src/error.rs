@@ -8,6 +8,7 @@ use postern_ca::files::FileError;
 use postern_ca::{
     CaError, CsrError, IssuanceError, IssuerError, KeyError, PublishError, RequestError, StoreError,
 };
+use postern_cloudflare::minting::MintingError;
 
 /// The exit code a failure has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,12 @@ impl CommandError {
     pub(crate) fn hint(mut self, hint: impl Display) -> Self {
         self.hints.push(hint.to_string());
         self
+    }
+
+    /// The same, where something was done already and must be gone on with.
+    pub(crate) fn partly(mut self, hint: impl Display) -> Self {
+        self.kind = Kind::Partial;
+        self.hint(hint)
     }
 
     pub(crate) fn usage(message: impl Display) -> Self {
@@ -196,6 +203,17 @@ impl From<CsrError> for CommandError {
 impl From<StoreError> for CommandError {
     fn from(error: StoreError) -> Self {
         Self::new(store_kind(&error), error)
+    }
+}
+
+impl From<MintingError> for CommandError {
+    fn from(error: MintingError) -> Self {
+        match error {
+            MintingError::Api(error) => error.into(),
+            error @ MintingError::NoSuchApp { .. } => Self::new(Kind::NotFound, error)
+                .hint("name its host as it stands at Cloudflare, or its id"),
+            error @ MintingError::AmbiguousApp { .. } => Self::new(Kind::Usage, error),
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod cloudflare;
 mod commands;
 mod config;
 mod context;
+mod delivery;
 mod error;
 mod evidence;
 mod output;

@@ -60,19 +60,19 @@ fn an_emergency_revocation_needs_no_passphrase_and_says_that_the_crl_waits() {
 #[test]
 fn what_admits_needs_the_passphrase_and_what_takes_away_does_not() {
     let postern = locked();
-    let create = ["token", "create", "ci-deploy", "--out", "token"];
+    let create = ["token", "create", "ci-deploy-test", "--out", "token"];
     postern.run(&create).expect_code(2);
     assert!(!postern.path("token").exists());
     postern
         .run(&[&create[..], &["--passphrase-file", "issuing.pass"]].concat())
         .expect_code(0);
     postern
-        .run(&["token", "disable", "ci-deploy"])
+        .run(&["token", "disable", "ci-deploy-test"])
         .expect_code(0);
     postern
-        .run(&["token", "enable", "ci-deploy"])
+        .run(&["token", "enable", "ci-deploy-test"])
         .expect_code(2);
-    let mut enable = postern.command(&["token", "enable", "ci-deploy"]);
+    let mut enable = postern.command(&["token", "enable", "ci-deploy-test"]);
     Output::of(enable.env("POSTERN_PASSPHRASE_FILE", "issuing.pass")).expect_code(0);
     fs::create_dir(postern.path("creds")).expect("a folder");
     fs::copy(
@@ -83,7 +83,7 @@ fn what_admits_needs_the_passphrase_and_what_takes_away_does_not() {
     let mut publish = postern.command(&["ca", "crl", "publish"]);
     Output::of(publish.env("CREDENTIALS_DIRECTORY", "creds")).expect_code(0);
     postern
-        .run(&["token", "delete", "ci-deploy"])
+        .run(&["token", "delete", "ci-deploy-test"])
         .expect_code(0);
     crate::support::assert_journal_is_intact(&postern);
 }

@@ -22,7 +22,15 @@ fn expiry_check_is_10_when_something_is_due_and_0_otherwise() {
     for args in [
         &["cert", "issue", "a", "--out", "."][..],
         &["cert", "issue", "b", "--profile", "high", "--out", "."],
-        &["token", "create", "ci-a", "--class", "ci", "--out", "token"],
+        &[
+            "token",
+            "create",
+            "ci-a-test",
+            "--class",
+            "ci",
+            "--out",
+            "token",
+        ],
     ] {
         postern.run(args).expect_code(0);
     }

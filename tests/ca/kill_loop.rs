@@ -200,7 +200,7 @@ fn creating_a_token_killed_at_any_step_never_makes_one_good_that_nobody_has() {
     }
     let postern = Postern::with_ca();
     at_every_step(30, |number, what, when| {
-        let (name, out) = (format!("token-{number}"), format!("out-{number}"));
+        let (name, out) = (format!("ci-kill{number}-test"), format!("out-{number}"));
         let args = ["token", "create", &name, "--out", &out, "--format", "pair"];
         let output = inject(&postern, what, when, &args);
         check(&postern);

@@ -4,6 +4,7 @@ use std::fs;
 use std::process::Stdio;
 
 use postern_tests::Postern;
+use postern_tests::canary::contains;
 
 use crate::support::{mode, tree};
 
@@ -37,41 +38,6 @@ fn run(postern: &Postern, args: &[&str], seen: &mut Vec<u8>) {
     );
     seen.extend(output.stdout);
     seen.extend(output.stderr);
-}
-
-fn contains(text: &[u8], canary: &str) -> bool {
-    // Canaries are ASCII: what is no UTF-8 around them does not hide them.
-    let text = String::from_utf8_lossy(text);
-    spellings(canary).iter().any(|form| text.contains(form))
-}
-
-/// Raw, hexadecimal, and base64 at each of its three alignments.
-fn spellings(canary: &str) -> Vec<String> {
-    let hex: String = canary.bytes().map(|octet| format!("{octet:02x}")).collect();
-    let mut forms = vec![canary.to_owned(), hex.to_ascii_uppercase(), hex];
-    for padding in 0..3 {
-        let text = [&vec![b'x'; padding], canary.as_bytes()].concat();
-        let encoded = base64(&text);
-        // The first and last characters mix with what stands around.
-        let inner = &encoded[4..encoded.len() - 4];
-        forms.push(inner.to_owned());
-        forms.push(inner.replace('+', "-").replace('/', "_"));
-    }
-    forms
-}
-
-fn base64(text: &[u8]) -> String {
-    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::new();
-    for chunk in text.chunks(3) {
-        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or_default());
-        let bits = (octet(0) << 16) | (octet(1) << 8) | octet(2);
-        for shift in [18, 12, 6, 0] {
-            let index = usize::try_from((bits >> shift) & 63).expect("six bits");
-            out.push(char::from(ALPHABET[index]));
-        }
-    }
-    out
 }
 
 #[test]
@@ -111,7 +77,7 @@ fn no_passphrase_and_no_token_secret_stands_anywhere_but_in_its_file() {
     ];
     let formats = ["pair", "headers", "json", "dotenv"];
     for format in formats {
-        let name = format!("ci-{format}");
+        let name = format!("ci-{format}-test");
         let create = [
             "token", "create", &name, "--out", format, "--format", format,
         ];
@@ -124,7 +90,7 @@ fn no_passphrase_and_no_token_secret_stands_anywhere_but_in_its_file() {
         &mut seen,
     );
     run(&postern, &["token", "list", "-o", "json"], &mut seen);
-    run(&postern, &["token", "disable", "ci-pair"], &mut seen);
+    run(&postern, &["token", "disable", "ci-pair-test"], &mut seen);
     for (secret, its_file) in &secrets {
         assert!(!contains(&seen, secret), "printed, or in an argument list");
         for path in tree(postern.folder()).iter().filter(|path| path.is_file()) {
@@ -154,7 +120,13 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
     let postern = Postern::with_ca();
     postern
         .run(&[
-            "token", "create", "ci-a", "--out", "token", "--format", "json",
+            "token",
+            "create",
+            "ci-a-test",
+            "--out",
+            "token",
+            "--format",
+            "json",
         ])
         .expect_code(0);
     let identify = |file: &str| {
@@ -165,7 +137,7 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
         )
     };
     let told = identify("token").expect_code(0);
-    assert!(told.stdout.contains("ci-a"), "{}", told.stdout);
+    assert!(told.stdout.contains("ci-a-test"), "{}", told.stdout);
     assert!(
         told.stderr.contains("postern token disable ci-a"),
         "{}",
@@ -186,7 +158,9 @@ fn a_found_secret_is_identified_from_stdin_and_a_stranger_is_not() {
         "{}",
         stranger.stderr
     );
-    postern.run(&["token", "delete", "ci-a"]).expect_code(0);
+    postern
+        .run(&["token", "delete", "ci-a-test"])
+        .expect_code(0);
     let gone = identify("leak").expect_code(3);
     assert!(gone.stderr.contains("made by Postern"), "{}", gone.stderr);
 }
@@ -198,11 +172,11 @@ fn a_tokens_file_that_exists_is_left_as_it_is_and_no_token_is_made() {
     std::os::unix::fs::symlink("nowhere", postern.path("link")).expect("a link");
     for out in ["token", "link"] {
         postern
-            .run(&["token", "create", "ci-a", "--out", out])
+            .run(&["token", "create", "ci-a-test", "--out", out])
             .expect_code(5);
     }
     postern
-        .run(&["token", "create", "ci-a", "--out", "missing/token"])
+        .run(&["token", "create", "ci-a-test", "--out", "missing/token"])
         .expect_code(3);
     assert!(!postern.path("nowhere").exists());
     assert_eq!(

@@ -108,7 +108,15 @@ fn closed_streams_do_not_turn_into_the_database_or_a_key() {
 #[test]
 fn every_listing_and_object_names_its_schema() {
     let postern = Postern::with_ca();
-    let created = ["token", "create", "ci-a", "--out", "token", "-o", "json"];
+    let created = [
+        "token",
+        "create",
+        "ci-a-test",
+        "--out",
+        "token",
+        "-o",
+        "json",
+    ];
     let created = postern.run(&created).expect_code(0).json();
     assert_eq!(created["schema"], "postern.token/1");
     for (args, schema) in [

@@ -1,6 +1,7 @@
 //! The harness: the real `postern` binary, in an environment of its own.
 
 mod access;
+pub mod canary;
 mod client;
 mod contract;
 mod gateway;

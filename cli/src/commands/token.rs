@@ -1,105 +1,87 @@
 //! `postern token …`
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
+use postern_ca::{CertificateAuthority, TokenRecord};
 use postern_policy::TokenName;
+use postern_policy::config::TokenClass;
 
-use super::{DONE, Outcome};
+use super::Outcome;
 use crate::context::Context;
-use crate::error::CommandError;
-use crate::output::tell;
-use crate::passphrase::PassphraseArgs;
-use crate::time;
+use crate::error::{CommandError, Kind};
 
 mod create;
+mod delete;
 mod identify;
 mod list;
-mod secret_file;
+mod policies;
+mod probing;
+mod record;
+mod renew;
+mod rotate;
+mod show;
+mod steps;
+mod switch;
+mod terms;
+mod test;
 
-pub(crate) use create::{NewToken, create};
-pub(crate) use secret_file::SecretFormat;
+pub(crate) use create::create_at_gateway;
+pub(crate) use terms::{Life, Terms};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     Create(create::CreateArgs),
     List(list::ListArgs),
+    Show(show::ShowArgs),
+    Test(test::TestArgs),
     Identify(identify::IdentifyArgs),
-    Enable(EnableArgs),
-    Disable(NameArgs),
-    Delete(DeleteArgs),
-}
-
-/// Accept a disabled token again; needs the passphrase
-///
-/// Examples:
-///   postern token enable ci-deploy-prod
-#[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct EnableArgs {
-    /// The token's name
-    #[arg(value_parser = name)]
-    name: TokenName,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
-}
-
-/// Refuse a token until it is enabled; needs no passphrase
-///
-/// Examples:
-///   postern token disable ci-deploy-prod
-#[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct NameArgs {
-    /// The token's name
-    #[arg(value_parser = name)]
-    name: TokenName,
-}
-
-/// Delete a token for good; needs no passphrase
-///
-/// Examples:
-///   postern token delete ci-deploy-prod
-#[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
-pub(crate) struct DeleteArgs {
-    /// The token's name
-    #[arg(value_parser = name)]
-    name: TokenName,
+    Rotate(Box<rotate::RotateArgs>),
+    Renew(renew::RenewArgs),
+    Enable(switch::EnableArgs),
+    Disable(switch::DisableArgs),
+    Delete(delete::DeleteArgs),
 }
 
 pub(crate) fn run(context: &Context, command: TokenCommand) -> Outcome {
     match command {
         TokenCommand::Create(args) => create::run(context, &args),
         TokenCommand::List(args) => list::run(context, &args),
+        TokenCommand::Show(args) => show::run(context, &args),
+        TokenCommand::Test(args) => test::run(context, &args),
         TokenCommand::Identify(args) => identify::run(context, &args),
-        TokenCommand::Enable(args) => enable(context, &args),
-        TokenCommand::Disable(args) => disable(context, &args.name),
-        TokenCommand::Delete(args) => delete(context, &args.name),
+        TokenCommand::Rotate(args) => rotate::run(context, &args),
+        TokenCommand::Renew(args) => renew::run(context, &args),
+        TokenCommand::Enable(args) => switch::enable(context, &args),
+        TokenCommand::Disable(args) => switch::disable(context, &args),
+        TokenCommand::Delete(args) => delete::run(context, &args),
     }
 }
 
-fn enable(context: &Context, args: &EnableArgs) -> Outcome {
-    let authority = context.authority()?;
-    let passphrase = args.passphrase.unlocking(&authority)?;
-    let now = time::now();
-    authority
-        .unlock(passphrase.as_ref(), now)?
-        .enable_token(&args.name, now)?;
-    tell(&format!("{} is accepted from now on.", args.name));
-    DONE
+/// The token of that name.
+fn find(authority: &CertificateAuthority, name: &TokenName) -> Result<TokenRecord, CommandError> {
+    let tokens = authority.store().tokens()?;
+    let token = tokens.into_iter().find(|token| token.name == *name);
+    token.ok_or_else(|| no_such_token(name))
 }
 
-fn disable(context: &Context, name: &TokenName) -> Outcome {
-    context.authority()?.disable_token(name, time::now())?;
-    tell(&format!(
-        "{name} is refused from now on; `postern token enable {name}` lifts it."
-    ));
-    DONE
+fn no_such_token(name: &TokenName) -> CommandError {
+    CommandError::new(Kind::NotFound, format!("there is no token {name}"))
+        .hint("`postern token list` shows what there is")
 }
 
-fn delete(context: &Context, name: &TokenName) -> Outcome {
-    context.authority()?.delete_token(name, time::now())?;
-    tell(&format!("{name} is gone."));
-    DONE
+/// The class of a recorded token; one that we do not know is taken for the common one.
+fn class_of(token: &TokenRecord) -> TokenClass {
+    let known = [TokenClass::Ci, TokenClass::Service, TokenClass::High];
+    let class = known
+        .into_iter()
+        .find(|class| class.as_str() == token.class);
+    class.unwrap_or(TokenClass::Service)
+}
+
+/// Why something is done, for the record.
+fn reason(text: &str) -> Result<String, String> {
+    let fits = (1..=256).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then(|| text.to_owned())
+        .ok_or_else(|| String::from("a reason has 1 to 256 printable characters"))
 }
 
 fn name(text: &str) -> Result<TokenName, String> {
@@ -108,6 +90,6 @@ fn name(text: &str) -> Result<TokenName, String> {
 
 impl From<postern_ca::NoRandomness> for CommandError {
     fn from(error: postern_ca::NoRandomness) -> Self {
-        Self::new(crate::error::Kind::Failure, error)
+        Self::new(Kind::Failure, error)
     }
 }

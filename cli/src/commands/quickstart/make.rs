@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 use postern_ca::files::{self, Access, FileError};
 use postern_ca::{Actor, CertificateAuthority, Home, IssuerRole, Profiles, Selection};
 use postern_policy::TokenName;
-use postern_policy::config::TokenClass;
+use postern_policy::config::{TokenClass, TokenOrigin};
 
 use crate::commands::ca::{Protection, inaugurate};
 use crate::commands::cert::{NewCertificate, issue};
-use crate::commands::token::{NewToken, SecretFormat, create};
+use crate::commands::token::{Life, Terms, create_at_gateway};
+use crate::delivery::{Destination, SecretFormat};
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
 use crate::time;
@@ -79,14 +80,16 @@ impl Playground {
             out: &self.0,
         };
         issue(&authority.unlock(None, now)?, &server, now)?;
-        let token = NewToken {
-            name: &TokenName::parse(TOKEN).map_err(CommandError::usage)?,
+        let token = Terms {
+            name: TokenName::parse(TOKEN).map_err(CommandError::usage)?,
             class: TokenClass::Ci,
             owner: Some(String::from("quickstart")),
-            out: &self.path("dev-token.headers"),
-            format: SecretFormat::Headers,
+            at: TokenOrigin::Gateway,
+            life: Life::Limited(TokenClass::Ci.lifetime()),
+            reason: None,
         };
-        create(authority.unlock(None, now)?, &token, now)?;
+        let place = Destination::new_file(self.path("dev-token.headers"), SecretFormat::Headers);
+        create_at_gateway(authority.unlock(None, now)?, &token, &place, now)?;
         let config = CONFIG
             .replace("{port}", &port.to_string())
             .replace("{upstream}", &upstream.to_string());

@@ -1,153 +1,161 @@
 //! `postern token create`
 
-use std::path::PathBuf;
-
-use clap::{Args, ValueEnum};
-use postern_ca::files::FileError;
-use postern_ca::{Actor, ServiceTokenSecret, TokenRecord, Unlocked, new_client_id};
+use clap::Args;
+use postern_ca::TokenRecord;
 use postern_policy::TokenName;
-use postern_policy::config::TokenClass;
+use postern_policy::config::TokenOrigin;
 use serde_json::json;
 
-use super::secret_file::{SecretFormat, write_secret};
-use crate::commands::{DONE, Outcome, owner};
+use super::probing::{Freshness, ProbingArgs};
+use super::steps::Steps;
+use super::terms::{Terms, TermsArgs};
+use crate::cloudflare::CloudflareArgs;
+use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::delivery::{Credentials, DeliveryArgs, Destination, Existing};
+use crate::error::{CommandError, Kind};
 use crate::output::print_object;
 use crate::passphrase::PassphraseArgs;
 use crate::time;
 
-/// Make a service token that is good at the gateway
+mod cloudflare;
+mod earlier;
+mod gateway;
+mod minting;
+
+pub(crate) use gateway::{create as create_at_gateway, fresh_credentials};
+pub(crate) use minting::{Minting, Secret};
+
+/// Make a service token and bring it where it is used
 ///
 /// Examples:
-///   postern token create ci-deploy-prod --out ci-deploy-prod.json --format json
-///   postern token create ci-deploy-prod --out token.headers --format headers
-///   curl -H @token.headers https://telemetry.example.com/
+///   postern token create ci-deploy-prod --class ci --owner payments --out token.headers --format headers
+///   postern token create ci-deploy-prod --at cloudflare --app api.example.com --out token.json \
+///       --format json --test https://api.example.com/health
+///   postern token create ci-deploy-prod --at cloudflare --app api.example.com --format k8s \
+///       --pipe 'kubectl apply -f -'
 ///
-/// The secret is written to --out (mode 0600) and nowhere else; only its SHA-256 is kept. Class
-/// and owner come from the [[token]] of that name in postern.toml where there is one. Lifetimes:
-/// ci 90 days, service 180 days, high 30 days.
+/// The secret is delivered once, and only its SHA-256 is kept. The destination is tested before
+/// anything is minted. Class, owner and --at come from the [[token]] of that name in postern.toml
+/// where there is one. A token minted by Cloudflare gets an additive policy in each --app and is
+/// good at the gateway too. Run again after a failure, the command goes on where it stopped.
+/// Lifetimes: ci 90 days, service 180 days, high 30 days.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct CreateArgs {
-    /// The name that policies use, such as <team>-<purpose>-<env>
+    /// The name that policies use: <team>-<purpose>-<env>
     #[arg(value_parser = super::name)]
     name: TokenName,
-    /// The file that the secret goes to
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
-    /// How the secret is written
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "pair")]
-    format: SecretFormat,
-    /// How long it lives
-    #[arg(long, value_enum, value_name = "CLASS")]
-    class: Option<Class>,
-    /// Who answers for it
-    #[arg(long, value_name = "OWNER", value_parser = owner)]
-    owner: Option<String>,
+    #[command(flatten)]
+    delivery: DeliveryArgs,
+    #[command(flatten)]
+    terms: TermsArgs,
+    /// An application at Cloudflare to open, by its host or its id; repeatable
+    #[arg(long, value_name = "HOST|ID")]
+    app: Vec<String>,
+    /// The place of the policy in the application; without it, the next free one
+    #[arg(long, value_name = "N")]
+    precedence: Option<u64>,
+    /// A URL to try the token on when it is there; repeatable
+    #[arg(long, value_name = "URL")]
+    test: Vec<String>,
+    #[command(flatten)]
+    probing: ProbingArgs,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Class {
-    /// 90 days
-    Ci,
-    /// 180 days
-    Service,
-    /// 30 days
-    High,
-}
-
-impl Class {
-    fn token_class(self) -> TokenClass {
-        match self {
-            Self::Ci => TokenClass::Ci,
-            Self::Service => TokenClass::Service,
-            Self::High => TokenClass::High,
-        }
+pub(crate) fn run(context: &Context, args: &CreateArgs) -> Outcome {
+    let terms = args.terms.terms(context, &args.name)?;
+    let destination = args.delivery.required(Existing::Refused)?;
+    match terms.at {
+        TokenOrigin::Gateway => at_gateway(context, args, &terms, &destination),
+        TokenOrigin::Cloudflare => cloudflare::run(context, args, &terms, &destination),
     }
 }
 
-/// A token to be made.
-pub(crate) struct NewToken<'a> {
-    pub(crate) name: &'a TokenName,
-    pub(crate) class: TokenClass,
-    pub(crate) owner: Option<String>,
-    pub(crate) out: &'a std::path::Path,
-    pub(crate) format: SecretFormat,
-}
-
-pub(crate) fn run(context: &Context, args: &CreateArgs) -> Outcome {
+fn at_gateway(
+    context: &Context,
+    args: &CreateArgs,
+    terms: &Terms,
+    destination: &Destination,
+) -> Outcome {
+    if !args.app.is_empty() {
+        return Err(CommandError::usage(
+            "Cloudflare accepts no token that it did not mint: --app needs --at cloudflare",
+        ));
+    }
+    destination.test()?;
     let authority = context.authority()?;
-    let declared = context.optional_config()?.and_then(|config| {
-        config
-            .tokens
-            .into_iter()
-            .find(|token| token.name == args.name)
-    });
-    let class = args.class.map(Class::token_class);
-    let new = NewToken {
-        name: &args.name,
-        class: class
-            .or(declared.as_ref().map(|token| token.class))
-            .unwrap_or(TokenClass::Service),
-        owner: args.owner.clone().or(declared.map(|token| token.owner)),
-        out: &args.out,
-        format: args.format,
-    };
+    let tokens = authority.store().tokens()?;
+    if tokens.iter().any(|token| token.name == terms.name) {
+        let message = format!("token {} exists already", terms.name);
+        return Err(CommandError::new(Kind::Conflict, message).hint(format!(
+            "a new secret for it: postern token rotate {}",
+            terms.name
+        )));
+    }
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
-    let made = create(authority.unlock(passphrase.as_ref(), now)?, &new, now)?;
+    let unlocked = authority.unlock(passphrase.as_ref(), now)?;
+    let (made, credentials) = create_at_gateway(unlocked, terms, destination, now)?;
+    try_out(context, args, Some(&credentials))?;
+    print_created(context, &made, destination, &[])?;
+    DONE
+}
+
+/// Tries the token on every --test URL, where there is one.
+fn try_out(
+    context: &Context,
+    args: &CreateArgs,
+    credentials: Option<&Credentials>,
+) -> Result<(), CommandError> {
+    if args.test.is_empty() {
+        return Ok(());
+    }
+    let credentials = credentials.ok_or_else(|| {
+        CommandError::usage("--test needs the secret, which the destination does not give back")
+            .hint("`postern token test --credentials FILE --url URL` tries it")
+    })?;
+    let prober = args.probing.prober(Freshness::JustChanged)?;
+    let tried = prober.must_open(&args.test, credentials, Steps(context.format));
+    tried.map_err(|error| {
+        error.partly("the token was made and delivered; `postern token test` tries it again")
+    })
+}
+
+/// Says what there is now; `policies` are those at Cloudflare.
+fn print_created(
+    context: &Context,
+    made: &TokenRecord,
+    destination: &Destination,
+    policies: &[String],
+) -> Result<(), CommandError> {
+    let mut fields = vec![
+        ("name", made.name.to_string()),
+        ("client id", made.client_id.clone()),
+        ("class", made.class.clone()),
+        ("owner", made.owner.clone().unwrap_or_default()),
+        ("expires", time::rfc3339(made.expires_at)),
+        ("secret", format!("in {destination}")),
+    ];
+    if !policies.is_empty() {
+        fields.push(("policies", policies.join(", ")));
+    }
     print_object(
         context.format,
         "postern.token/1",
-        &[
-            ("name", made.name.to_string()),
-            ("client id", made.client_id.clone()),
-            ("class", made.class.clone()),
-            ("owner", made.owner.clone().unwrap_or_default()),
-            ("expires", time::rfc3339(made.expires_at)),
-            ("secret", format!("in {}", args.out.display())),
-        ],
+        &fields,
         json!({
             "name": made.name.as_str(),
             "client_id": made.client_id,
             "class": made.class,
             "owner": made.owner,
             "expires_at": time::rfc3339(made.expires_at),
-            "file": args.out,
+            "destination": destination.to_string(),
+            "policies": policies,
         }),
-    )?;
-    DONE
-}
-
-/// Makes a token: the secret is on the disk before the token is good, so that none is ever good
-/// that nobody has.
-pub(crate) fn create(
-    unlocked: Unlocked<'_>,
-    new: &NewToken<'_>,
-    now: u64,
-) -> Result<TokenRecord, CommandError> {
-    if new.out.symlink_metadata().is_ok() {
-        return Err(FileError::Exists(new.out.to_path_buf()).into());
-    }
-    let secret = ServiceTokenSecret::generate()?;
-    let record = TokenRecord {
-        name: new.name.clone(),
-        client_id: new_client_id()?,
-        class: new.class.as_str().to_owned(),
-        owner: new.owner.clone(),
-        labels: String::from("{}"),
-        enabled: true,
-        secrets: vec![secret.hash()],
-        created_at: now,
-        created_by: Actor::current().to_string(),
-        expires_at: now.saturating_add(new.class.lifetime().as_secs()),
-    };
-    write_secret(new.out, new.format, &record.client_id, &secret)?;
-    unlocked
-        .add_token(record.clone(), now)
-        .inspect_err(|_| drop(std::fs::remove_file(new.out)))?;
-    Ok(record)
+    )
 }

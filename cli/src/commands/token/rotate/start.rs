@@ -1,0 +1,180 @@
+//! The beginning of a rotation: everything that can be known before anything is changed.
+
+use postern_ca::{Actor, CertificateAuthority, EdgeObject, TokenRecord};
+use postern_cloudflare::rotation::{
+    Rotation, RotationCause, RotationMode, RotationOrder, RotationPlan,
+};
+use postern_policy::TokenName;
+use postern_policy::config::TokenOrigin;
+
+use super::RotateArgs;
+use super::journal::Journal;
+use super::runner::{Runner, Tools};
+use crate::commands::token::delete::Removal;
+use crate::commands::token::record::recorded_anywhere;
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::delivery::Existing;
+use crate::error::{CommandError, Kind};
+use crate::output::tell;
+
+/// Rotates one token, or goes on with the rotation that is under way.
+pub(super) fn rotate(context: &Context, args: &RotateArgs, name: &TokenName) -> Outcome {
+    let authority = context.authority()?;
+    rotate_in(context, args, &authority, (name, cause(args)))
+}
+
+/// Rotates every token of an owner; one that fails does not stop the others.
+pub(super) fn rotate_all(context: &Context, args: &RotateArgs, owner: &str) -> Outcome {
+    let authority = context.authority()?;
+    let tokens = authority.store().tokens()?.into_iter();
+    let tokens = tokens.filter(|token| token.owner.as_deref() == Some(owner));
+    let names: Vec<TokenName> = tokens.map(|token| token.name).collect();
+    if names.is_empty() {
+        let message = format!("no token has the owner {owner:?}");
+        return Err(CommandError::new(Kind::NotFound, message));
+    }
+    let cause = match cause(args) {
+        RotationCause::Scheduled => RotationCause::Departure,
+        cause @ (RotationCause::Compromised
+        | RotationCause::Departure
+        | RotationCause::Decommission
+        | RotationCause::Drill) => cause,
+    };
+    let mut failures = Vec::new();
+    for name in &names {
+        if let Err(error) = rotate_in(context, args, &authority, (name, cause)) {
+            tell(&format!("{name}: {}", error.message()));
+            failures.push((name, error.kind));
+        }
+    }
+    if failures.is_empty() {
+        return DONE;
+    }
+    let waiting = failures.iter().all(|(_, kind)| *kind == Kind::Pending);
+    let kind = if waiting {
+        Kind::Pending
+    } else {
+        Kind::Partial
+    };
+    let message = format!(
+        "{} of {} tokens of {owner} are not done",
+        failures.len(),
+        names.len()
+    );
+    Err(CommandError::new(kind, message)
+        .hint("run the same command again: each goes on where it stopped"))
+}
+
+/// Gives a rotation up.
+pub(super) fn abort(context: &Context, args: &RotateArgs, name: &TokenName) -> Outcome {
+    let authority = context.authority()?;
+    let journal =
+        Journal::under_way(authority.store(), name)?.ok_or_else(|| none_under_way(name))?;
+    let tools = Tools::new(context, args, &authority, name, &journal.rotation)?;
+    Runner::new(tools, journal)?.abort()?;
+    tell(&format!(
+        "The rotation of {name} was given up; its old secret is the good one."
+    ));
+    DONE
+}
+
+pub(super) fn rotate_in(
+    context: &Context,
+    args: &RotateArgs,
+    authority: &CertificateAuthority,
+    (name, cause): (&TokenName, RotationCause),
+) -> Outcome {
+    if let Some(journal) = Journal::under_way(authority.store(), name)? {
+        let tools = Tools::new(context, args, authority, name, &journal.rotation)?;
+        return Runner::new(tools, journal)?.run();
+    }
+    if args.resume {
+        return Err(none_under_way(name));
+    }
+    let token = super::super::find(authority, name)?;
+    let object = recorded_anywhere(authority.store(), name)?;
+    let rotation = planned(args, cause, &token, object.as_ref());
+    let tools = Tools::new(context, args, authority, name, &rotation)?;
+    check(args, &tools, &rotation, object.as_ref())?;
+    let by = Actor::current().to_string();
+    let journal = Journal::start(authority.store(), name, rotation, by)?;
+    Runner::new(tools, journal)?.run()
+}
+
+/// What would make the rotation stop half-way is found before it begins.
+fn check(
+    args: &RotateArgs,
+    tools: &Tools<'_>,
+    rotation: &Rotation,
+    object: Option<&EdgeObject>,
+) -> Result<(), CommandError> {
+    if rotation.plan.cause == RotationCause::Decommission {
+        if let (Some(edge), Some(object)) = (&tools.edge, object) {
+            Removal::new(edge, tools.authority, tools.name, tools.steps).refuse_foreign(object)?;
+        }
+        return Ok(());
+    }
+    let destination = args
+        .delivery
+        .required(Existing::Replaced)?
+        .for_token(tools.name);
+    destination.test()?;
+    tools.unlock()?;
+    tools.still_there(rotation)
+}
+
+fn planned(
+    args: &RotateArgs,
+    cause: RotationCause,
+    token: &TokenRecord,
+    object: Option<&EdgeObject>,
+) -> Rotation {
+    let overlap = match cause {
+        RotationCause::Compromised => 0,
+        RotationCause::Scheduled
+        | RotationCause::Departure
+        | RotationCause::Decommission
+        | RotationCause::Drill => args.overlap.as_secs(),
+    };
+    let plan = RotationPlan {
+        origin: match object {
+            Some(_) => TokenOrigin::Cloudflare,
+            None => TokenOrigin::Gateway,
+        },
+        mode: if args.parallel {
+            RotationMode::Parallel
+        } else {
+            RotationMode::InPlace
+        },
+        cause,
+        order: if args.disable_first {
+            RotationOrder::DisableFirst
+        } else {
+            RotationOrder::MintFirst
+        },
+        reason: args.reason.clone(),
+        overlap,
+        quiet_for: args.quiet_for.as_secs(),
+    };
+    let mut rotation = Rotation::new(plan, token.secrets.clone());
+    rotation.token_id = object.and_then(|object| object.remote_id.clone());
+    rotation
+}
+
+fn cause(args: &RotateArgs) -> RotationCause {
+    match args.reason.as_deref() {
+        Some("compromised") => RotationCause::Compromised,
+        Some("decommission") => RotationCause::Decommission,
+        Some("departure") => RotationCause::Departure,
+        Some(_) | None => RotationCause::Scheduled,
+    }
+}
+
+fn none_under_way(name: &TokenName) -> CommandError {
+    CommandError::new(
+        Kind::NotFound,
+        format!("no rotation of {name} is under way"),
+    )
+    .hint("`postern token rotate --status` shows all of them")
+}

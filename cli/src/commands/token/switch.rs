@@ -1,0 +1,160 @@
+//! `postern token enable` and `postern token disable`
+
+use clap::Args;
+use postern_ca::{Actor, CertificateAuthority, EdgeChange};
+use postern_cloudflare::access::ServiceTokenUpdate;
+use postern_policy::TokenName;
+
+use super::record::recorded_anywhere;
+use crate::cloudflare::{CloudflareArgs, Edge};
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::tell;
+use crate::passphrase::PassphraseArgs;
+use crate::time;
+
+/// Accept a disabled token again; needs the passphrase
+///
+/// Examples:
+///   postern token enable ci-deploy-prod
+///
+/// One minted by Cloudflare is enabled there too.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct EnableArgs {
+    /// The token's name
+    #[arg(value_parser = super::name)]
+    name: TokenName,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
+    #[command(flatten)]
+    passphrase: PassphraseArgs,
+}
+
+/// Refuse a token until it is enabled; needs no passphrase
+///
+/// Examples:
+///   postern token disable ci-deploy-prod
+///
+/// Gateways refuse it first. One minted by Cloudflare is then disabled there too, which kills its
+/// current and its previous secret; where that cannot be done, the change is recorded as pending,
+/// and the exit code is 7.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct DisableArgs {
+    /// The token's name
+    #[arg(value_parser = super::name)]
+    name: TokenName,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
+}
+
+/// Whether a token is accepted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Switch {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
+}
+
+pub(crate) fn enable(context: &Context, args: &EnableArgs) -> Outcome {
+    let authority = context.authority()?;
+    let passphrase = args.passphrase.unlocking(&authority)?;
+    let now = time::now();
+    let unlocked = authority.unlock(passphrase.as_ref(), now)?;
+    unlocked.enable_token(&args.name, now)?;
+    if let Some(id) = id_at_cloudflare(&authority, &args.name)? {
+        let edge = args.cloudflare.connect(context).map_err(only_here)?;
+        set(&edge, &args.name, &id, Switch::On).map_err(only_here)?;
+        clear_pending(&authority, &args.name)?;
+    }
+    tell(&format!("{} is accepted from now on.", args.name));
+    DONE
+}
+
+pub(crate) fn disable(context: &Context, args: &DisableArgs) -> Outcome {
+    let authority = context.authority()?;
+    let now = time::now();
+    authority.disable_token(&args.name, now)?;
+    if let Some(id) = id_at_cloudflare(&authority, &args.name)? {
+        disable_at_cloudflare(context, args, &authority, &id).map_err(|error| {
+            error.partly(format!(
+                "gateways refuse {0} from now on; Cloudflare admits it until `postern token disable {0}` is run again",
+                args.name
+            ))
+        })?;
+    }
+    let name = &args.name;
+    tell(&format!(
+        "{name} is refused from now on; `postern token enable {name}` lifts it."
+    ));
+    DONE
+}
+
+/// Switches a token at Cloudflare.
+pub(crate) fn set(
+    edge: &Edge,
+    name: &TokenName,
+    id: &str,
+    switch: Switch,
+) -> Result<(), CommandError> {
+    let update = ServiceTokenUpdate {
+        name: Some(name.to_string()),
+        enabled: Some(switch == Switch::On),
+        ..ServiceTokenUpdate::default()
+    };
+    let scope = edge.scope();
+    edge.run(edge.client.update_service_token(&scope, id, &update))?;
+    Ok(())
+}
+
+/// The change is pending from before it is tried: no crash forgets it.
+fn disable_at_cloudflare(
+    context: &Context,
+    args: &DisableArgs,
+    authority: &CertificateAuthority,
+    id: &str,
+) -> Result<(), CommandError> {
+    clear_pending(authority, &args.name)?;
+    authority.store().add_edge_pending(EdgeChange {
+        what: format!("disable the service token {} at Cloudflare", args.name),
+        cause: DISABLED.to_owned(),
+        names: vec![args.name.to_string()],
+        since: time::now(),
+        by: Actor::current().to_string(),
+    })?;
+    let edge = args.cloudflare.connect(context)?;
+    set(&edge, &args.name, id, Switch::Off)?;
+    clear_pending(authority, &args.name)
+}
+
+/// Forgets what was pending of this token: it was done, or something later takes its place.
+pub(crate) fn clear_pending(
+    authority: &CertificateAuthority,
+    name: &TokenName,
+) -> Result<(), CommandError> {
+    let pending = authority.store().edge_pending()?;
+    let ours = pending.into_iter().filter(|pending| {
+        pending.change.cause == DISABLED && pending.change.names == [name.as_str()]
+    });
+    let ids = ours.map(|pending| pending.id).collect();
+    Ok(authority.store().clear_edge_pending(ids)?)
+}
+
+fn id_at_cloudflare(
+    authority: &CertificateAuthority,
+    name: &TokenName,
+) -> Result<Option<String>, CommandError> {
+    let object = recorded_anywhere(authority.store(), name)?;
+    Ok(object.and_then(|object| object.remote_id))
+}
+
+fn only_here(error: CommandError) -> CommandError {
+    error.partly(
+        "gateways accept it from now on, Cloudflare does not yet: run the same command again",
+    )
+}
+
+const DISABLED: &str = "disabled";

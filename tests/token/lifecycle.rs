@@ -1,0 +1,105 @@
+//! Renewing, disabling, deleting: at both places.
+
+use serde_json::{Value, json};
+
+use crate::support::{NAME, Stage};
+
+#[test]
+fn renewing_moves_the_end_at_both_places_and_keeps_the_secret() {
+    let stage = Stage::new();
+    stage
+        .create(&["--out", "token", "--class", "high"])
+        .expect_code(0);
+    let told = stage
+        .run(&["token", "renew", NAME, "--duration", "60d"])
+        .expect_code(0);
+    assert!(told.stderr.contains("the same secret"), "{}", told.stderr);
+    let token = &stage.tokens()[0];
+    assert_eq!(token["duration"], "1440h");
+    let ends = token["expires_at"].as_str().unwrap();
+    let record = stage.record(NAME);
+    assert_eq!(record["expires_at"].as_str().unwrap()[..19], ends[..19]);
+    assert!(stage.opens("token"));
+    stage
+        .run(&["token", "renew", NAME, "--duration", "500d"])
+        .expect_code(6);
+}
+
+#[test]
+fn disabling_and_enabling_are_felt_at_the_edge() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    assert!(stage.opens("token"));
+    stage.run(&["token", "disable", NAME]).expect_code(0);
+    assert!(!stage.opens("token"));
+    assert_eq!(stage.record(NAME)["state"], "disabled");
+    stage.run(&["token", "enable", NAME]).expect_code(0);
+    assert!(stage.opens("token"));
+}
+
+#[test]
+fn a_disable_that_does_not_reach_cloudflare_is_pending_and_the_next_one_finishes_it() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let mut cut_off = stage.command(&["token", "disable", NAME]);
+    cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:9");
+    let told = postern_tests::Output::of(&mut cut_off).expect_code(7);
+    assert!(told.stderr.contains("gateways refuse"), "{}", told.stderr);
+    assert_eq!(stage.record(NAME)["state"], "disabled");
+    let pending = |stage: &Stage| {
+        let status = stage.run(&["status", "-o", "json"]).json();
+        status["edge_pending"].as_array().map(Vec::len)
+    };
+    assert_eq!(pending(&stage), Some(1));
+    stage.run(&["token", "disable", NAME]).expect_code(0);
+    assert_eq!(pending(&stage), Some(0));
+    assert!(!stage.opens("token"));
+}
+
+#[test]
+fn deleting_takes_the_token_out_of_our_policies_first() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    stage.run(&["token", "delete", NAME]).expect_code(0);
+    assert_eq!(stage.tokens(), [] as [Value; 0]);
+    let left = stage.policies();
+    assert_eq!(left.len(), 1);
+    assert_eq!(left[0]["id"], stage.people.as_str());
+    assert_eq!(stage.record(NAME), Value::Null);
+    stage.run(&["token", "delete", NAME]).expect_code(3);
+}
+
+#[test]
+fn while_something_foreign_names_the_token_nothing_is_deleted_and_it_is_listed() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let id = stage.tokens()[0]["id"].clone();
+    let group = json!({ "name": "robots", "include": [{ "service_token": { "token_id": id } }] });
+    stage
+        .emulator
+        .as_somebody_else("POST", "access/groups", group);
+    let refused = stage.run(&["token", "delete", NAME]).expect_code(5);
+    assert!(
+        refused.stderr.contains("group \"robots\""),
+        "{}",
+        refused.stderr
+    );
+    assert!(stage.opens("token"));
+    assert_eq!(stage.policies().len(), 2);
+}
+
+#[test]
+fn show_says_where_a_token_is_good_and_what_names_it() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let shown = stage
+        .run(&["token", "show", NAME, "-o", "json"])
+        .expect_code(0)
+        .json();
+    assert_eq!(shown["cloudflare"]["id"], stage.tokens()[0]["id"]);
+    assert_eq!(shown["cloudflare"]["exists"], true);
+    assert_eq!(shown["cloudflare"]["policies"].as_array().unwrap().len(), 1);
+    stage
+        .run(&["token", "show", "ci-other-prod"])
+        .expect_code(3);
+}
