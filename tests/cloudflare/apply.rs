@@ -297,3 +297,38 @@ fn twenty_applies_at_once_make_everything_once() {
         1
     );
 }
+
+#[test]
+fn a_policy_that_came_with_its_token_is_not_taken_for_a_leftover_of_the_file() {
+    let account = Account::applied();
+    let create = [
+        "token",
+        "create",
+        "payments-deploy-prod",
+        "--at",
+        "cloudflare",
+        "--class",
+        "ci",
+        "--owner",
+        "payments",
+        "--app",
+        "telemetry.example.com",
+        "--out",
+        "token.json",
+    ];
+    drop(account.run(&create).expect_code(0));
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+    let named = "[[application.policy]]\nname = \"deploy\"\ndecision = \"non_identity\"\n\
+                 include = [{ service_token = \"payments-deploy-prod\" }]\nexclude = [{ ip = \"192.0.2.0/24\" }]\n";
+    account.configure(&format!("{CONFIG}\n{named}"));
+    let plan = account.json(&["cloudflare", "plan"]);
+    assert_eq!(plan["changes"][0]["action"], "update_policy", "{plan:#}");
+    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
+    account.configure(CONFIG);
+    drop(
+        account
+            .run(&["token", "delete", "payments-deploy-prod"])
+            .expect_code(0),
+    );
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+}

@@ -57,11 +57,20 @@ fn kind(kind: ObjectKind) -> EdgeObjectKind {
 
 /// Both kinds of policies are policies there; which of the two decides who may delete it.
 fn data(kind: ObjectKind) -> Map<String, Value> {
-    let mut data = Map::new();
-    if kind == ObjectKind::TokenPolicy {
-        data.insert(ORIGIN.to_owned(), Value::from(TOKEN));
+    match kind {
+        ObjectKind::TokenPolicy => from_token(),
+        ObjectKind::Certificate
+        | ObjectKind::App
+        | ObjectKind::Policy
+        | ObjectKind::Group
+        | ObjectKind::ServiceToken => Map::new(),
     }
-    data
+}
+
+/// Marks a policy that goes with its token, whatever the policy file says.
+pub(crate) fn from_token() -> Map<String, Value> {
+    let origin = (ORIGIN.to_owned(), Value::from(TOKEN));
+    Map::from_iter([origin])
 }
 
 fn owned(object: EdgeObject) -> Option<Owned> {

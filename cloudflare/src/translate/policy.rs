@@ -11,6 +11,7 @@ use super::{InexpressibleReason, Sources, TokenAtEdge};
 use crate::access::AccessRule;
 use crate::desired::{DesiredPolicy, Statement};
 use crate::limits::{GROUPS, RULES_PER_GROUP};
+use crate::minting::token_policy_name;
 use crate::waf;
 
 type Parts = (Vec<DesiredPolicy>, Statement);
@@ -127,7 +128,7 @@ impl Parting<'_> {
                 continue;
             };
             self.statement.edge.push(format!("service token {name}"));
-            if let Some(part) = self.part_named(&format!("{name} (service token)"), vec![rule])? {
+            if let Some(part) = self.part_named(&token_policy_name(name.as_str()), vec![rule])? {
                 self.policies.push(part);
             }
         }

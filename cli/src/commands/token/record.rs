@@ -2,9 +2,11 @@
 
 use postern_ca::{Actor, EdgeObject, EdgeObjectKind, Store, StoreError};
 use postern_cloudflare::minting::token_policy_name;
+use postern_cloudflare::policy_key;
 use postern_policy::TokenName;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
+use crate::cloudflare::ledger;
 use crate::time;
 
 /// The record of one account.
@@ -26,7 +28,7 @@ impl EdgeRecord<'_> {
         name: &TokenName,
         app: &str,
     ) -> Result<Option<EdgeObject>, StoreError> {
-        self.find(EdgeObjectKind::Policy, &policy_key(name, app))
+        self.find(EdgeObjectKind::Policy, &key(name, app))
     }
 
     /// The policies of the token in all applications.
@@ -44,6 +46,7 @@ impl EdgeRecord<'_> {
             name.as_str(),
             name.as_str(),
             None,
+            Map::new(),
         )
     }
 
@@ -56,9 +59,10 @@ impl EdgeRecord<'_> {
         let policy = token_policy_name(name.as_str());
         self.intend(
             EdgeObjectKind::Policy,
-            &policy_key(name, app),
+            &key(name, app),
             &policy,
             Some(app),
+            ledger::from_token(),
         )
     }
 
@@ -103,6 +107,7 @@ impl EdgeRecord<'_> {
         key: &str,
         name: &str,
         parent: Option<&str>,
+        data: Map<String, Value>,
     ) -> Result<EdgeObject, StoreError> {
         let object = EdgeObject {
             account: self.account.to_owned(),
@@ -111,7 +116,7 @@ impl EdgeRecord<'_> {
             remote_id: None,
             name: name.to_owned(),
             parent: parent.map(str::to_owned),
-            data: serde_json::Map::new(),
+            data,
             intended_at: time::now(),
             recorded_at: None,
             recorded_by: Actor::current().to_string(),
@@ -135,9 +140,9 @@ pub(crate) fn recorded_anywhere(
     Ok(tokens.into_iter().find(|token| token.key == name.as_str()))
 }
 
-/// Application and policy name: the key that `cloudflare apply` uses too.
-fn policy_key(name: &TokenName, app: &str) -> String {
-    format!("{app}/{}", token_policy_name(name.as_str()))
+/// The key that `cloudflare apply` uses too.
+fn key(name: &TokenName, app: &str) -> String {
+    policy_key(app, &token_policy_name(name.as_str()))
 }
 
 const LAST_SEEN_AT: &str = "last_seen_at";
