@@ -69,12 +69,10 @@ impl CloudflareArgs {
     /// The same where nobody can be asked: nothing where there is no API token.
     pub(crate) fn connect_without_asking(
         &self,
-        context: &Context,
+        account: String,
     ) -> Result<Option<Edge>, CommandError> {
-        let Some(token) = self.token_without_asking()? else {
-            return Ok(None);
-        };
-        connect(self.account(context)?, token).map(Some)
+        let token = self.token_without_asking()?;
+        token.map(|token| connect(account, token)).transpose()
     }
 
     /// The account's id.

@@ -6,7 +6,7 @@ use thiserror::Error;
 use crate::access::App;
 use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority};
 use crate::ledger::{Ledger, ObjectKind, Owned};
-use crate::plan::policy_key;
+use crate::plan::{Purpose, policy_key, prefix};
 use crate::remote::Remote;
 
 /// An object that can be taken into the record.
@@ -71,7 +71,7 @@ pub fn adoption_of(
 
 fn candidates(desired: &Desired, remote: &Remote, now: u64) -> Vec<Adoption> {
     let mut found = certificates(desired, remote);
-    found.extend(groups(remote));
+    found.extend(groups(desired, remote));
     for application in &desired.applications {
         for app in apps(application, remote) {
             found.extend(of_app(application, app, remote));
@@ -96,8 +96,13 @@ fn certificates(desired: &Desired, remote: &Remote) -> Vec<Adoption> {
     desired.authorities.iter().flat_map(of).collect()
 }
 
-fn groups(remote: &Remote) -> Vec<Adoption> {
-    let is_ours = |name: &str| GROUPS.iter().any(|prefix| name.starts_with(prefix));
+/// Only those of policies of this file: another home may have groups in the same account.
+fn groups(desired: &Desired, remote: &Remote) -> Vec<Adoption> {
+    let policies = desired.applications.iter().flat_map(|it| &it.policies);
+    let prefixes: Vec<String> = policies
+        .flat_map(|policy| Purpose::ALL.map(|purpose| prefix(policy, purpose) + " #"))
+        .collect();
+    let is_ours = |name: &str| prefixes.iter().any(|prefix| name.starts_with(prefix));
     let groups = remote.groups.iter().filter(|group| is_ours(group.name()));
     groups
         .map(|it| {
@@ -156,5 +161,3 @@ fn apps<'r>(application: &'r DesiredApplication, remote: &'r Remote) -> Vec<&'r 
         AppReference::Domain(domain) => remote.apps_for(domain).collect(),
     }
 }
-
-const GROUPS: [&str; 3] = ["postern admitted ", "postern required ", "postern revoked "];

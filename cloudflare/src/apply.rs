@@ -3,12 +3,14 @@
 //! What fails half-way is finished by planning and applying again: a call whose answer never came
 //! was recorded as intended, and is recognised by that.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value, json};
 use thiserror::Error;
 
 use crate::access::{
     AccessGroup, AccessPolicy, AccessRule, App, HostnameSetting, MtlsCertificateUpdate,
-    NewMtlsCertificate,
+    NewMtlsCertificate, RuleList,
 };
 use crate::client::{Client, Scope};
 use crate::desired::DesiredAuthority;
@@ -144,7 +146,10 @@ impl<'a, R: Recorder> Applier<'a, R> {
                 self.change_policy(app, id, |document| document.set("precedence", json!(to)))
                     .await
             }
-            Action::DeletePolicy { app, id, kind, key } => {
+            Action::ExcludeNames { app, id, names } => self.exclude(app, id, names).await,
+            Action::DeletePolicy {
+                app, id, kind, key, ..
+            } => {
                 let delete = self.client.delete_app_policy(self.scope, app, id);
                 delete.await?;
                 self.forget(*kind, key)
@@ -257,6 +262,23 @@ impl<'a, R: Recorder> Applier<'a, R> {
             for (key, value) in says.as_map() {
                 document.set(key, value.clone());
             }
+        })
+        .await
+    }
+
+    async fn exclude(
+        &self,
+        app: &str,
+        id: &str,
+        names: &BTreeSet<String>,
+    ) -> Result<(), ApplyError> {
+        self.change_policy(app, id, |document| {
+            let mut rules = document.rules(RuleList::Exclude);
+            let names = names.iter().cloned().map(AccessRule::CommonName);
+            let new: Vec<AccessRule> = names.filter(|rule| !rules.contains(rule)).collect();
+            rules.extend(new);
+            let rules = rules.iter().map(AccessRule::to_json).collect();
+            document.set(RuleList::Exclude.key(), Value::Array(rules));
         })
         .await
     }

@@ -38,7 +38,7 @@ pub use inventory::{ClientCertificate, Inventory, Standing};
 pub use ledger::{Ledger, ObjectKind, Owned, Recorder};
 pub use plan::{
     Action, AppField, AppTarget, Change, Class, Conflict, Consent, Consents, Plan, PlannedPolicy,
-    PlannedRule, policy_key,
+    PlannedRule, admitting, closing, policy_key,
 };
 pub use remote::{Breadth, Mtls, Remote};
 pub use translate::{

@@ -3,18 +3,25 @@
 mod apps;
 mod authorities;
 mod change;
+mod closing;
+mod compare;
 mod found;
 mod groups;
+mod leftovers;
+mod places;
 mod policies;
 mod precedence;
 
 use crate::desired::Desired;
 use crate::doctor::LAYOUTS_WITHOUT_MTLS;
-use crate::ledger::{Ledger, ObjectKind};
+use crate::ledger::Ledger;
 use crate::remote::{Mtls, Remote};
 
 pub use change::{Action, AppField, AppTarget, Change, Class, PlannedPolicy, PlannedRule};
+pub use closing::{admitting, closing};
 pub use policies::policy_key;
+
+pub(crate) use groups::{Purpose, prefix};
 
 /// What the operator agreed to beyond what a plan does by itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -93,14 +100,6 @@ impl Plan {
     pub fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.withheld.is_empty() && self.conflicts.is_empty()
     }
-
-    /// The same plan with only what takes access away.
-    #[must_use]
-    pub fn taking_away(mut self) -> Self {
-        self.changes.retain(Change::takes_away);
-        self.withheld.clear();
-        self
-    }
 }
 
 struct Planner<'a> {
@@ -153,41 +152,6 @@ impl Planner<'_> {
                     LAYOUTS_WITHOUT_MTLS.join("; or ")
                 ),
             );
-        }
-    }
-
-    /// Objects in the record that are at Cloudflare no more.
-    fn gone(&mut self) {
-        let remote = self.remote;
-        for owned in self.ledger.iter() {
-            let Some(id) = owned.id.as_deref() else {
-                continue;
-            };
-            let is_there = match owned.kind {
-                ObjectKind::Certificate => match &remote.mtls {
-                    Mtls::Available { certificates, .. } => {
-                        certificates.iter().any(|other| other.id() == id)
-                    }
-                    Mtls::Unavailable { .. } => true,
-                },
-                ObjectKind::App => remote.apps.iter().any(|other| other.id() == id),
-                ObjectKind::Group => remote.groups.iter().any(|other| other.id() == id),
-                ObjectKind::Policy | ObjectKind::TokenPolicy => {
-                    let mut policies = remote.policies.values().flatten();
-                    policies.any(|other| other.id() == id)
-                }
-                // A token that is gone is `status`'s to tell: its secret cannot be made again.
-                ObjectKind::ServiceToken => true,
-            };
-            let is_remade = self.plan.changes.iter().any(|change| change.makes(owned));
-            if !is_there && !is_remade {
-                let (kind, key) = (owned.kind, owned.key.clone());
-                self.change(
-                    &owned.name,
-                    Class::Bookkeeping,
-                    Action::Forget { kind, key },
-                );
-            }
         }
     }
 }

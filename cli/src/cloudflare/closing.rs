@@ -5,13 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use postern_ca::{Actor, CertificateAuthority, EdgeChange};
-use postern_cloudflare::access::{AccessRule, RuleList};
-use postern_cloudflare::{Breadth, Consents, Remote};
+use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObjectKind};
+use postern_cloudflare::{Breadth, Desired, Plan, Remote, admitting, closing};
+use postern_policy::{CertificateIdentity, CommonName};
 
 use super::lock::EdgeLock;
-use super::situation::Situation;
-use super::{CloudflareArgs, Edge, inventory};
+use super::{CloudflareArgs, Edge, inventory, ledger};
 use crate::commands::cloudflare::carry_out;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -19,119 +18,119 @@ use crate::output::tell;
 use crate::time;
 
 /// Closes the edge to names that were just revoked; nothing to do where nothing of ours is there.
+///
+/// The policy file is not asked: neither a mistake in it nor a change that waits there may stand in
+/// the way.
 pub(crate) fn close(
     context: &Context,
     authority: &CertificateAuthority,
     args: &CloudflareArgs,
-    names: BTreeSet<String>,
-) -> Result<(), CommandError> {
-    let account = match args.account(context) {
-        Ok(account) => account,
-        // No account is configured: there is no edge.
-        Err(error) if error.kind == Kind::Usage => return Ok(()),
-        Err(error) => return Err(left_open(&error)),
-    };
-    if authority.store().edge_objects(&account)?.is_empty() {
-        return Ok(());
-    }
-    let pending = authority.store().add_edge_pending(EdgeChange {
-        what: format!("take {} out at the edge", joined(&names)),
-        cause: String::from("revoked"),
-        names: names.iter().cloned().collect(),
-        since: time::now(),
-        by: Actor::current().to_string(),
-    })?;
-    let Some(edge) = args
-        .connect_without_asking(context)
-        .map_err(|error| left_open(&error))?
-    else {
-        return Err(left_open(&CommandError::usage("there is no API token")));
-    };
-    let remote = take_away(context, authority, &edge).map_err(|error| left_open(&error))?;
-    authority.store().clear_edge_pending(vec![pending])?;
-    tell(&format!(
-        "The edge was told: {} calls.",
-        edge.client.calls()
-    ));
-    say_what_still_admits(authority, &remote, &names)
-}
-
-/// Carries out what takes access away, and gives what the account holds then.
-fn take_away(
-    context: &Context,
-    authority: &CertificateAuthority,
-    edge: &Edge,
-) -> Result<Remote, CommandError> {
-    let config = context.config()?;
-    let _turn = EdgeLock::take(context.home())?;
-    let read = || Situation::read(&config, authority, edge, Breadth::Everything);
-    let situation = read()?;
-    let plan = situation.plan(Consents::default()).taking_away();
-    carry_out(authority, edge, &situation, &plan)?;
-    if plan.changes.is_empty() {
-        return Ok(situation.remote);
-    }
-    Ok(read()?.remote)
-}
-
-/// The edge knows names, not serial numbers, and policies that are not ours are not touched.
-fn say_what_still_admits(
-    authority: &CertificateAuthority,
-    remote: &Remote,
     names: &BTreeSet<String>,
 ) -> Result<(), CommandError> {
     let clients = inventory::clients(authority, time::now())?;
-    for name in names {
-        let mut live = clients.live();
-        let is_live = live.any(|it| {
-            it.common_name
-                .as_ref()
-                .is_some_and(|cn| cn.as_str() == name)
-        });
-        if is_live {
+    let live: BTreeSet<&str> = clients.live().filter_map(common_name).collect();
+    let (kept, names): (BTreeSet<String>, BTreeSet<String>) = names
+        .iter()
+        .cloned()
+        .partition(|name| live.contains(name.as_str()));
+    for account in accounts(authority, args)? {
+        for name in &kept {
             tell(&format!(
-                "The edge still admits {name}: it has another certificate that is good, and the edge knows names only."
+                "The edge goes on admitting {name}: it has another certificate that is good, and the edge knows names only."
             ));
+        }
+        if names.is_empty() {
             continue;
         }
-        let open = still_admitting(remote, name);
-        match open.is_empty() {
-            true => tell(&format!(
-                "No policy of the account admits {name} at the edge any more (it takes some seconds to spread)."
-            )),
-            false => tell(&format!(
-                "The edge still admits {name} by policies that are not ours or not for names: {}",
-                open.join(", ")
-            )),
-        }
+        let pending = authority.store().add_edge_pending(EdgeChange {
+            what: format!("take {} out at the edge", joined(&names)),
+            cause: String::from("revoked"),
+            names: names.iter().cloned().collect(),
+            since: time::now(),
+            by: Actor::current().to_string(),
+        })?;
+        let remote = args
+            .connect_without_asking(account)
+            .and_then(|edge| edge.ok_or_else(|| CommandError::usage("there is no API token")))
+            .and_then(|edge| take_away(context, authority, &edge, &names))
+            .map_err(|error| left_open(&error))?;
+        authority.store().clear_edge_pending(vec![pending])?;
+        say_what_still_admits(&remote, &names);
     }
     Ok(())
 }
 
-/// The policies that a certificate of this name still passes.
-fn still_admitting(remote: &Remote, name: &str) -> Vec<String> {
-    let exact = AccessRule::CommonName(name.to_owned());
-    let in_group = |rule: &AccessRule| {
-        let mut groups = remote.groups.iter();
-        matches!(rule, AccessRule::Group(id) if groups.any(|group| {
-            group.id() == id && group.rules(RuleList::Include).contains(&exact)
-        }))
-    };
-    let names_it = |rule: &AccessRule| *rule == exact || in_group(rule);
-    let mut open = Vec::new();
-    for app in &remote.apps {
-        for policy in remote.policies.get(app.id()).into_iter().flatten() {
-            let admits = matches!(policy.decision(), Some("non_identity" | "bypass"));
-            let include = policy.rules(RuleList::Include);
-            let mut included = include.iter();
-            let is_in = included.any(|rule| names_it(rule) || *rule == AccessRule::Certificate);
-            let is_out = policy.rules(RuleList::Exclude).iter().any(names_it);
-            if admits && is_in && !is_out {
-                open.push(format!("{} / {}", app.name(), policy.name()));
-            }
-        }
+/// The accounts where something is ours; the one that was named, if it was.
+fn accounts(
+    authority: &CertificateAuthority,
+    args: &CloudflareArgs,
+) -> Result<BTreeSet<String>, CommandError> {
+    let mut accounts = BTreeSet::new();
+    for kind in [EdgeObjectKind::Policy, EdgeObjectKind::Group] {
+        let objects = authority.store().edge_objects_of(kind)?;
+        accounts.extend(objects.into_iter().map(|object| object.account));
     }
-    open
+    if let Some(named) = &args.account_id {
+        accounts.retain(|account| account == named);
+    }
+    Ok(accounts)
+}
+
+/// Takes the names away, makes sure that they are, and gives what the account holds then.
+fn take_away(
+    context: &Context,
+    authority: &CertificateAuthority,
+    edge: &Edge,
+    names: &BTreeSet<String>,
+) -> Result<Remote, CommandError> {
+    let _turn = EdgeLock::take(context.home())?;
+    let ledger = ledger::read(authority.store(), &edge.account)?;
+    let (nothing, scope) = (Desired::default(), edge.scope());
+    let read = || -> Result<Remote, CommandError> {
+        let everything = Breadth::Everything;
+        let fetch = Remote::fetch(&edge.client, &scope, &nothing, &ledger, everything);
+        Ok(edge.run(fetch)?)
+    };
+    let remote = read()?;
+    let changes = closing(&remote, &ledger, names);
+    if changes.is_empty() {
+        return Ok(remote);
+    }
+    let plan = Plan {
+        changes,
+        ..Plan::default()
+    };
+    carry_out(authority, edge, &ledger, &plan)?;
+    let remote = read()?;
+    if let Some(left) = closing(&remote, &ledger, names).first() {
+        let message = format!("{} still admits one of them", left.target);
+        return Err(CommandError::new(Kind::Partial, message));
+    }
+    tell(&format!(
+        "The edge was told, with {} calls.",
+        edge.client.calls()
+    ));
+    Ok(remote)
+}
+
+/// Policies that are not ours are not touched.
+fn say_what_still_admits(remote: &Remote, names: &BTreeSet<String>) {
+    for name in names {
+        let open = admitting(remote, name);
+        tell(&match open.is_empty() {
+            true => format!(
+                "No policy of the account admits {name} by its certificate any more (it takes some seconds to spread)."
+            ),
+            false => format!(
+                "The edge still admits {name} by policies that are not ours: {}",
+                open.join(", ")
+            ),
+        });
+    }
+}
+
+fn common_name(identity: &CertificateIdentity) -> Option<&str> {
+    identity.common_name.as_ref().map(CommonName::as_str)
 }
 
 fn left_open(error: &CommandError) -> CommandError {

@@ -2,6 +2,7 @@
 
 use super::{EdgeFinding, EdgeLint, Subject, finding};
 use crate::access::{AccessPolicy, AccessRule, App, RuleList};
+use crate::plan::Purpose;
 
 pub(super) fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
     let mut findings = Vec::new();
@@ -15,7 +16,14 @@ pub(super) fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
             rules(subject, &place, &include, &mut findings);
         }
     }
-    for group in &subject.remote.groups {
+    // Groups of revoked names are there to be excluded.
+    let revoked = Purpose::Revoked.beginning();
+    for group in subject
+        .remote
+        .groups
+        .iter()
+        .filter(|it| !it.name().starts_with(&revoked))
+    {
         let place = format!("group {}", group.name());
         let include = group.rules(RuleList::Include);
         rules(subject, &place, &include, &mut findings);

@@ -115,6 +115,14 @@ impl Planner<'_> {
                 application.name
             ));
         }
+        if application.aud.is_none()
+            && let Some(aud) = app.aud()
+        {
+            self.plan.remarks.push(format!(
+                "app {}: a gateway behind Cloudflare needs `aud = \"{aud}\"` in its [application.cloudflare]",
+                application.name
+            ));
+        }
         for field in fields(application) {
             let is_same = match &field {
                 AppField::SessionDuration(text) => {

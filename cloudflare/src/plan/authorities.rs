@@ -7,7 +7,6 @@ use super::found::{Found, find};
 use super::{Action, Class, Planner};
 use crate::access::MtlsCertificate;
 use crate::desired::DesiredAuthority;
-use crate::doctor::LAYOUTS_WITHOUT_MTLS;
 use crate::ledger::{ObjectKind, Owned};
 use crate::limits::AUTHORITIES;
 use crate::remote::Mtls;
@@ -23,7 +22,7 @@ impl Planner<'_> {
             return;
         };
         self.plan.remarks.extend(doubt.iter().map(|why| {
-            format!("whether the account has Access mTLS (Enterprise) is unknown until the first upload: {why}; if not: {}", LAYOUTS_WITHOUT_MTLS.join("; or "))
+            format!("whether the account has Access mTLS (Enterprise) is unknown until the first upload: {why}; without it: service tokens at the edge, or a DNS-only host straight to the gateway (`postern cloudflare doctor`)")
         }));
         for authority in &self.desired.authorities {
             self.authority(authority, certificates);

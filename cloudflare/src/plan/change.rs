@@ -165,6 +165,15 @@ pub enum Action {
         /// Where it goes.
         to: u64,
     },
+    /// Adds names to the `exclude` of a policy of ours, and changes nothing else of it.
+    ExcludeNames {
+        /// Of which application, by id.
+        app: String,
+        /// The policy's id.
+        id: String,
+        /// The names.
+        names: BTreeSet<String>,
+    },
     /// Deletes a policy of ours.
     DeletePolicy {
         /// Of which application, by id.
@@ -175,6 +184,8 @@ pub enum Action {
         kind: ObjectKind,
         /// The record's key.
         key: String,
+        /// Why.
+        why: &'static str,
     },
 }
 
@@ -267,7 +278,9 @@ impl Change {
             Action::SetAppField { .. } => 6,
             Action::CreateGroup { .. } | Action::UpdateGroup { .. } => 7,
             Action::PlacePolicy { .. } => 8,
-            Action::CreatePolicy { .. } | Action::UpdatePolicy { .. } => 9,
+            Action::CreatePolicy { .. }
+            | Action::UpdatePolicy { .. }
+            | Action::ExcludeNames { .. } => 9,
             Action::DeletePolicy { .. } => 10,
             Action::DeleteGroup { .. } => 11,
             Action::RemoveAuthority { .. } => 12,
@@ -275,13 +288,19 @@ impl Change {
         }
     }
 
-    /// Whether it makes a recorded object anew.
-    pub(super) fn makes(&self, owned: &Owned) -> bool {
-        self.made()
+    /// Whether it makes, recovers, deletes or forgets a recorded object.
+    pub(super) fn concerns(&self, owned: &Owned) -> bool {
+        self.object()
             .is_some_and(|(kind, key)| kind == owned.kind && key == owned.key)
     }
 
-    fn made(&self) -> Option<(ObjectKind, String)> {
+    fn object(&self) -> Option<(ObjectKind, String)> {
+        if let Action::Recover(owned) = &self.action {
+            return Some((owned.kind, owned.key.clone()));
+        }
+        if let Action::DeletePolicy { kind, key, .. } = &self.action {
+            return Some((*kind, key.clone()));
+        }
         if let Action::UploadAuthority(authority) = &self.action {
             return Some((ObjectKind::Certificate, authority.fingerprint.to_string()));
         }
@@ -318,6 +337,7 @@ impl Action {
             Self::CreatePolicy { .. } => "create_policy",
             Self::UpdatePolicy { .. } => "update_policy",
             Self::PlacePolicy { .. } => "place_policy",
+            Self::ExcludeNames { .. } => "exclude_names",
             Self::DeletePolicy { .. } => "delete_policy",
         }
     }
@@ -334,6 +354,7 @@ impl Action {
             | Self::SetAppField { .. }
             | Self::UpdateGroup { .. }
             | Self::UpdatePolicy { .. }
+            | Self::ExcludeNames { .. }
             | Self::PlacePolicy { .. } => '~',
             Self::RemoveAuthority { .. } | Self::DeleteGroup { .. } | Self::DeletePolicy { .. } => {
                 '-'
@@ -386,7 +407,8 @@ impl fmt::Display for Action {
             Self::CreatePolicy { policy, .. } => write!(f, "create: {policy}"),
             Self::UpdatePolicy { differences, .. } => f.write_str(&differences.join("; ")),
             Self::PlacePolicy { from, to, .. } => write!(f, "precedence {from} -> {to}"),
-            Self::DeletePolicy { .. } => f.write_str("delete: the policy file has it no more"),
+            Self::ExcludeNames { names, .. } => write!(f, "exclude {}", listed(names)),
+            Self::DeletePolicy { why, .. } => write!(f, "delete: {why}"),
         }
     }
 }

@@ -7,15 +7,27 @@ use crate::access::{AccessGroup, AccessPolicy, App, MtlsCertificate};
 use crate::ledger::{Ledger, ObjectKind, Owned};
 
 /// What was found of an object that is wanted.
-pub(super) enum Found<'r, T> {
+pub(super) enum Found<T> {
     /// It is there and ours.
-    Ours(&'r T),
+    Ours(T),
     /// It is there, and we made it by a call whose answer never came.
-    Recovered(&'r T),
+    Recovered(T),
     /// There is one of that name, and it is not ours.
-    Foreign(&'r T),
+    Foreign(T),
     /// It is not there.
     Absent,
+}
+
+impl<T> Found<T> {
+    /// The same with something else of the object.
+    pub(super) fn map<U>(self, change: impl FnOnce(T) -> U) -> Found<U> {
+        match self {
+            Self::Ours(object) => Found::Ours(change(object)),
+            Self::Recovered(object) => Found::Recovered(change(object)),
+            Self::Foreign(object) => Found::Foreign(change(object)),
+            Self::Absent => Found::Absent,
+        }
+    }
 }
 
 /// What every document tells.
@@ -52,7 +64,7 @@ pub(super) fn find<'r, T: Listed>(
     (kind, key): (ObjectKind, &str),
     name: &str,
     objects: impl Iterator<Item = &'r T> + Clone,
-) -> Found<'r, T> {
+) -> Found<&'r T> {
     let recorded = ledger.find(kind, key);
     if let Some(id) = recorded.and_then(|owned| owned.id.as_deref())
         && let Some(object) = objects.clone().find(|object| object.id() == id)

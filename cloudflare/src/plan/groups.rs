@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::authorities::{EXISTS, recovered};
 use super::found::{Found, find};
+use postern_policy::Decision;
+
 use super::{Action, Class, Planner};
 use crate::access::{AccessGroup, AccessRule, RuleList};
 use crate::desired::{DesiredPolicy, Manager};
@@ -15,20 +17,29 @@ use crate::limits::{GROUPS, INLINE_NAMES, RULES_PER_GROUP};
 pub(super) type Groups = BTreeMap<String, Vec<String>>;
 
 /// What the names of a group are for.
-#[derive(Clone, Copy)]
-pub(super) enum Purpose {
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Purpose {
     Admitted,
     Required,
     Revoked,
 }
 
 impl Purpose {
+    /// All of them.
+    pub(crate) const ALL: [Self; 3] = [Self::Admitted, Self::Required, Self::Revoked];
+
+    /// The word in a group's name.
     fn word(self) -> &'static str {
         match self {
             Self::Admitted => "admitted",
             Self::Required => "required",
             Self::Revoked => "revoked",
         }
+    }
+
+    /// What the names of all such groups start with.
+    pub(crate) fn beginning(self) -> String {
+        format!("postern {} ", self.word())
     }
 }
 
@@ -42,13 +53,15 @@ impl<'a> Planner<'a> {
     pub(super) fn groups(&mut self) -> Groups {
         let mut groups = Groups::new();
         for application in &self.desired.applications {
-            if application.manager != Manager::Postern {
-                continue;
-            }
             for policy in &application.policies {
                 for (purpose, names) in grouped(policy) {
                     let prefix = prefix(policy, purpose);
-                    let placed = self.place(&prefix, purpose, names);
+                    let placed = match application.manager {
+                        Manager::Postern => {
+                            self.distribute(&prefix, (purpose, policy.decision), names)
+                        }
+                        Manager::Other(_) => self.recorded(&prefix),
+                    };
                     groups.insert(prefix, placed);
                 }
             }
@@ -66,7 +79,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Distributes names over the groups of one purpose, and says which groups those are.
-    fn place(&mut self, prefix: &str, purpose: Purpose, names: &BTreeSet<String>) -> Vec<String> {
+    fn distribute(
+        &mut self,
+        prefix: &str,
+        purpose: (Purpose, Decision),
+        names: &BTreeSet<String>,
+    ) -> Vec<String> {
         let existing = self.existing(prefix);
         let mut missing = names.clone();
         let mut placed: BTreeMap<u32, Placed<'_>> = BTreeMap::new();
@@ -104,7 +122,7 @@ impl<'a> Planner<'a> {
         group_names
     }
 
-    fn group(&mut self, name: &str, purpose: Purpose, place: Placed<'_>) {
+    fn group(&mut self, name: &str, (purpose, decision): (Purpose, Decision), place: Placed<'_>) {
         let target = format!("group {name:?}");
         let names = place.names;
         let Some((group, there)) = place.existing else {
@@ -124,7 +142,7 @@ impl<'a> Planner<'a> {
             Purpose::Admitted | Purpose::Required => removed > 0,
             Purpose::Revoked => added > 0,
         };
-        let class = match takes_away {
+        let class = match takes_away && decision.admits() {
             true => Class::TakesAway,
             false => Class::Ordinary,
         };
@@ -136,6 +154,13 @@ impl<'a> Planner<'a> {
             removed,
         };
         self.change(target, class, action);
+    }
+
+    /// What is there of an application that another tool manages stays as it is.
+    fn recorded(&self, prefix: &str) -> Vec<String> {
+        let groups = self.ledger.of_kind(ObjectKind::Group);
+        let matching = groups.filter(|owned| number(&owned.key, prefix).is_some());
+        matching.map(|owned| owned.key.clone()).collect()
     }
 
     /// The groups of ours with this prefix that are there, by their number.
@@ -174,7 +199,7 @@ impl<'a> Planner<'a> {
 }
 
 /// The lists of names that go into groups.
-pub(super) fn grouped(policy: &DesiredPolicy) -> Vec<(Purpose, &BTreeSet<String>)> {
+pub(crate) fn grouped(policy: &DesiredPolicy) -> Vec<(Purpose, &BTreeSet<String>)> {
     let admitted = policy
         .admitted
         .as_ref()
@@ -193,15 +218,16 @@ pub(super) fn grouped(policy: &DesiredPolicy) -> Vec<(Purpose, &BTreeSet<String>
 }
 
 /// What the names of a policy's groups start with.
-pub(super) fn prefix(policy: &DesiredPolicy, purpose: Purpose) -> String {
-    format!("postern {} {}", purpose.word(), policy.groups)
+pub(crate) fn prefix(policy: &DesiredPolicy, purpose: Purpose) -> String {
+    format!("{}{}", purpose.beginning(), policy.groups)
 }
 
 fn number(name: &str, prefix: &str) -> Option<u32> {
     name.strip_prefix(prefix)?.strip_prefix(" #")?.parse().ok()
 }
 
-fn members(group: &AccessGroup) -> BTreeSet<String> {
+/// The exact names in a group.
+pub(super) fn members(group: &AccessGroup) -> BTreeSet<String> {
     let rules = group.rules(RuleList::Include);
     let mut names = BTreeSet::new();
     for rule in rules {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use postern_policy::config::CloudflareHostnames;
 use postern_policy::edge::edge_report;
 use postern_policy::{Application, ApplicationSet, CloudflareApplication, Edge};
 
@@ -96,12 +97,20 @@ fn strategies(application: &Application, sources: &Sources<'_>) -> Vec<Inexpress
 
 /// `dedicated-ca` holds only while nobody else's host asks for the CA.
 fn shared(application: &Application, sources: &Sources<'_>) -> Option<InexpressibleReason> {
+    let listed = match &sources.settings.hostnames {
+        CloudflareHostnames::Listed(hosts) => hosts.as_slice(),
+        CloudflareHostnames::FromApplications => &[],
+    };
+    let beside = listed
+        .iter()
+        .filter(|host| !application.hosts().contains(host));
     let others: BTreeSet<&str> = sources
         .applications
         .iter()
         .filter(|other| other.name() != application.name())
         .filter(|other| other.cloudflare().is_some() && asks_certificate(other))
         .flat_map(|other| other.hosts())
+        .chain(beside)
         .map(|host| host.as_str())
         .collect();
     (!others.is_empty()).then(|| InexpressibleReason::SharedAuthority {

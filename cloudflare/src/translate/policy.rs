@@ -77,13 +77,28 @@ struct Parting<'a> {
 }
 
 impl Parting<'_> {
+    /// What no strategy brings to the edge: all of it where any certificate passes there, and what
+    /// a policy for tokens or addresses excludes by a rule that Access does not have.
     fn gateway_only(&mut self) {
-        let beyond = self
-            .policy
-            .rules()
-            .filter(|rule| !postern_policy::edge::is_expressible(rule));
-        let beyond = beyond.filter(|_| self.policy.edge() != Some(Edge::Expand));
-        self.statement.gateway_only = beyond.map(ToString::to_string).collect();
+        let is_beyond = |rule: &&Rule| !postern_policy::edge::is_expressible(rule);
+        let policy = self.policy;
+        let beyond: Vec<String> = match policy.edge() {
+            // The WAF rule says all of them.
+            Some(Edge::Waf) => Vec::new(),
+            Some(Edge::Expand) if policy.include().iter().all(Rule::needs_certificate) => {
+                Vec::new()
+            }
+            Some(Edge::Expand) => {
+                let excluded = policy.exclude().iter().filter(is_beyond);
+                excluded.map(ToString::to_string).collect()
+            }
+            Some(Edge::CertificateAndGateway | Edge::DedicatedCa) | None => policy
+                .rules()
+                .filter(is_beyond)
+                .map(ToString::to_string)
+                .collect(),
+        };
+        self.statement.gateway_only = beyond;
     }
 
     fn certificates(&mut self) -> Result<(), InexpressibleReason> {
@@ -106,13 +121,10 @@ impl Parting<'_> {
         }
         self.say_certificates(&include, admitted.as_ref());
         include.dedup();
-        let revoked = self.revoked(&include);
         let Some(mut part) = self.part("mTLS", include)? else {
             return Ok(());
         };
-        part.after_waf = self.waf_rule();
         part.admitted = admitted;
-        part.revoked = revoked;
         self.policies.push(part);
         Ok(())
     }
@@ -191,6 +203,8 @@ impl Parting<'_> {
         {
             return Err(InexpressibleReason::RequireTooLarge { names });
         }
+        let asked: Vec<&AccessRule> = include.iter().chain(&require).collect();
+        let revoked = self.revoked(&asked);
         // One slash is ours, so that no two policies can mean the same groups.
         let application = self.application.name().as_str();
         let application = application.replace('%', "%25").replace('/', "%2F");
@@ -204,8 +218,8 @@ impl Parting<'_> {
             exclude,
             admitted: None,
             required,
-            revoked: BTreeSet::new(),
-            after_waf: None,
+            revoked,
+            after_waf: self.waf_rule(),
         }))
     }
 
@@ -220,7 +234,7 @@ impl Parting<'_> {
         let remark = match self.sources.tokens.get(name) {
             Some(TokenAtEdge::Minted(id)) => return Some(AccessRule::ServiceToken(id.clone())),
             Some(TokenAtEdge::GatewayOnly) => format!(
-                "service token {name} is not at the edge: re-mint it with `postern token rotate {name} --at cloudflare`, or `postern token delete` and `token create --at cloudflare`"
+                "service token {name} is not at the edge: re-mint it with `postern token delete {name}` and `postern token create {name} --at cloudflare`"
             ),
             None => format!(
                 "service token {name} does not exist: `postern token create {name} --at cloudflare`"
@@ -234,7 +248,9 @@ impl Parting<'_> {
 
     /// "Any certificate" in place of a rule is what the gateway narrows; nobody narrows a refusal.
     fn would_deny_too_many(&mut self) -> bool {
-        let widened = !self.statement.gateway_only.is_empty();
+        let is_beyond = |rule: &Rule| !postern_policy::edge::is_expressible(rule);
+        let widened =
+            self.policy.edge() != Some(Edge::Expand) && self.policy.include().iter().any(is_beyond);
         let denies = widened && !self.policy.decision().admits();
         if denies {
             let remark = "not pushed: at the edge it would deny every certificate of the CA";
@@ -281,11 +297,11 @@ impl Parting<'_> {
     }
 
     /// The names that the edge would go on admitting by these rules.
-    fn revoked(&self, include: &[AccessRule]) -> BTreeSet<String> {
+    fn revoked(&self, asked: &[&AccessRule]) -> BTreeSet<String> {
         let admits = |name: &str| {
-            include.iter().any(|rule| {
+            asked.iter().any(|rule| {
                 let exact = matches!(rule, AccessRule::CommonName(exact) if exact == name);
-                exact || *rule == AccessRule::Certificate
+                exact || **rule == AccessRule::Certificate
             })
         };
         let names = self.sources.inventory.revoked_names().into_iter();

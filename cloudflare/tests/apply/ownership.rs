@@ -192,3 +192,29 @@ async fn without_mtls_in_the_account_the_plan_says_so_and_names_what_works() {
     );
     assert!(conflict.remedy.contains("DNS-only"), "{conflict:?}");
 }
+
+#[tokio::test]
+async fn an_application_handed_to_terraform_keeps_its_groups_and_policies() {
+    let mut site = Site::populated(TWO_POLICIES);
+    site.converge().await;
+    site.rewrite(&TWO_POLICIES.replace("skip_interstitial = true", "managed_by = \"terraform\""));
+    let plan = site.plan().await.unwrap();
+    assert_eq!(kinds(&plan), Vec::<&str>::new());
+    assert_eq!(site.all("access/groups").len(), 1);
+}
+
+#[tokio::test]
+async fn a_dedicated_ca_is_not_shared_with_a_ca_of_somebody_else() {
+    let file = TWO_POLICIES.replace("edge = \"expand\"", "edge = \"dedicated-ca\"");
+    let site = Site::populated(&file);
+    let pem = postern_fixtures::TestPki::new().root().pem();
+    let theirs = json!({ "name": "theirs", "certificate": pem, "associated_hostnames": ["telemetry.example.com"] });
+    site.emulator
+        .as_somebody_else("POST", "access/certificates", theirs);
+    let plan = site.plan().await.unwrap();
+    assert!(
+        plan.conflicts[0].why.contains("dedicated-ca"),
+        "{:?}",
+        plan.conflicts
+    );
+}

@@ -73,3 +73,15 @@ async fn ours_change_places_when_the_file_does() {
     site.converge().await;
     assert_eq!(site.policies()[2].1, "factory (mTLS)");
 }
+
+#[tokio::test]
+async fn consent_given_later_moves_the_people_past_places_that_ours_hold() {
+    let mut site = Site::populated(TWO_POLICIES);
+    with_people(&site, &[1]);
+    let plan = site.plan().await.unwrap();
+    assert!(site.apply(&plan).await.failure.is_none());
+    site.consents.reorder = Consent::Given;
+    site.converge().await;
+    let names: Vec<String> = site.policies().into_iter().map(|(_, name)| name).collect();
+    assert_eq!(names[3], "people 1");
+}

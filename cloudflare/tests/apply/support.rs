@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use postern_cloudflare::{
-    Action, Applied, Applier, Breadth, Chain, Client, ClientCertificate, ClientOptions, Consents,
+    Applied, Applier, Breadth, Chain, Client, ClientCertificate, ClientOptions, Consents, Desired,
     Inventory, Ledger, ObjectKind, Owned, Pace, Plan, Recorder, Remote, Scope, Sources, Standing,
-    TokenAtEdge, Translation, translate,
+    TokenAtEdge, Translation, closing, translate,
 };
 use postern_fixtures::TestPki;
 use postern_fixtures::access::{Emulator, Options};
@@ -199,6 +199,21 @@ impl Site {
         applier.apply(plan, |_| {}).await
     }
 
+    /// Closes the edge to names, and says with which changes.
+    pub(crate) async fn close(&mut self, names: &[&str]) -> Plan {
+        let (nothing, ledger) = (Desired::default(), self.ledger());
+        let everything = Breadth::Everything;
+        let remote = Remote::fetch(&self.client, &self.scope, &nothing, &ledger, everything).await;
+        let names = names.iter().map(|name| (*name).to_owned()).collect();
+        let plan = Plan {
+            changes: closing(&remote.unwrap(), &ledger, &names),
+            ..Plan::default()
+        };
+        let applied = self.apply(&plan).await;
+        assert!(applied.failure.is_none(), "{:?}", applied.failure);
+        plan
+    }
+
     /// Plans and applies; both succeed, and nothing is left to do.
     pub(crate) async fn converge(&mut self) {
         let plan = self.plan().await.unwrap();
@@ -287,10 +302,6 @@ pub(crate) fn kinds(plan: &Plan) -> Vec<&'static str> {
 pub(crate) fn chain(pki: &TestPki) -> Chain {
     let read = |der| Certificate::from_der(der).unwrap();
     Chain::new(vec![read(pki.intermediate().der()), read(pki.root().der())]).unwrap()
-}
-
-pub(crate) fn is_write(action: &Action) -> bool {
-    !matches!(action, Action::Recover(_) | Action::Forget { .. })
 }
 
 fn read(file: &str) -> File {

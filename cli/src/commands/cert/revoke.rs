@@ -141,7 +141,7 @@ fn revoke(
     // Both are tried: neither may keep the other from happening.
     let closed = match args.no_edge {
         true => Ok(()),
-        false => close(context, authority, &args.cloudflare, names),
+        false => close(context, authority, &args.cloudflare, &names),
     };
     listed.and(closed).and(DONE)
 }

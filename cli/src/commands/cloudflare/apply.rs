@@ -2,7 +2,7 @@
 
 use clap::Args;
 use postern_ca::CertificateAuthority;
-use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Plan};
+use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Ledger, Plan};
 
 use super::plan::ConsentArgs;
 use super::report;
@@ -59,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
         .iter()
         .map(|it| it.id)
         .collect();
-    carry_out(&authority, &edge, &situation, &plan)?;
+    carry_out(&authority, &edge, &situation.ledger, &plan)?;
     // All that was pending is part of what the plan compared.
     authority.store().clear_edge_pending(pending)?;
     tell(&format!(
@@ -73,7 +73,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
 pub(crate) fn carry_out(
     authority: &CertificateAuthority,
     edge: &Edge,
-    situation: &Situation,
+    ledger: &Ledger,
     plan: &Plan,
 ) -> Result<(), CommandError> {
     let mut recorder = StoreRecorder {
@@ -81,8 +81,13 @@ pub(crate) fn carry_out(
         account: &edge.account,
     };
     let scope = edge.scope();
-    let ledger = situation.ledger.clone();
-    let mut applier = Applier::new(&edge.client, &scope, ledger, &mut recorder, time::now());
+    let mut applier = Applier::new(
+        &edge.client,
+        &scope,
+        ledger.clone(),
+        &mut recorder,
+        time::now(),
+    );
     let applied = edge.run(applier.apply(plan, |change| tell(&change.to_string())));
     finished(applied, plan)
 }
@@ -92,7 +97,7 @@ fn finished(applied: Applied, plan: &Plan) -> Result<(), CommandError> {
         return Ok(());
     };
     let message = format!(
-        "stopped at {:?}: {error}; {} of {} were done",
+        "stopped at {:?}: {error}; done: {} of {}",
         change.target,
         applied.done,
         report::counted(plan.changes.len(), "change")

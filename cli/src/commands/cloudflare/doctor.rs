@@ -2,8 +2,8 @@
 
 use clap::Args;
 use postern_cloudflare::doctor::{
-    DoctorReport, LAYOUTS_WITHOUT_MTLS, LiveReport, Throwaway, examine, live_probe,
-    live_probe_questions,
+    DoctorReport, LAYOUTS_WITHOUT_MTLS, LiveReport, MtlsAvailability, Throwaway, examine,
+    live_probe, live_probe_questions,
 };
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -106,7 +106,7 @@ fn print(
         }
     }
     text.push_str(&format!("\n{}\n", report.mtls.sentence()));
-    if report.mtls.is_missing() {
+    if !matches!(report.mtls, MtlsAvailability::Available(_)) {
         let layouts = LAYOUTS_WITHOUT_MTLS.iter();
         text.extend(layouts.map(|layout| format!("  works without it: {layout}\n")));
     }

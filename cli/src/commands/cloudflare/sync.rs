@@ -6,14 +6,14 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 use postern_ca::CertificateAuthority;
 use postern_ca::files::{self, Access};
-use postern_cloudflare::{Breadth, Plan};
+use postern_cloudflare::{Breadth, Plan, closing};
 use serde_json::{Value, json};
 
 use super::apply::carry_out;
 use super::plan::ConsentArgs;
 use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
-use crate::cloudflare::{CloudflareArgs, Edge};
+use crate::cloudflare::{CloudflareArgs, Edge, inventory};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -34,7 +34,7 @@ use crate::time;
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct SyncArgs {
-    /// One round, then end: 0 when all is there, 5 or 7 when not
+    /// One round, then end: 0 when all is there, else as `apply` ends
     #[arg(long)]
     once: bool,
     /// How often the inventory is looked at
@@ -148,15 +148,25 @@ impl Sync<'_> {
             true => plan,
             false => {
                 let conflicts = conflicts(&plan);
-                let urgent = plan.taking_away();
-                carry_out(self.authority, self.edge, &situation, &urgent)?;
+                self.close(&situation)?;
                 return Err(CommandError::new(Kind::Conflict, conflicts));
             }
         };
-        carry_out(self.authority, self.edge, &situation, &plan)?;
+        carry_out(self.authority, self.edge, &situation.ledger, &plan)?;
         let done = pending.iter().map(|it| it.id).collect();
         self.authority.store().clear_edge_pending(done)?;
         Ok(plan.changes.len())
+    }
+
+    /// Every revoked name, whatever else cannot be done.
+    fn close(&self, situation: &Situation) -> Result<(), CommandError> {
+        let clients = inventory::clients(self.authority, time::now())?;
+        let names = clients.revoked_names().into_iter().map(str::to_owned);
+        let plan = Plan {
+            changes: closing(&situation.remote, &situation.ledger, &names.collect()),
+            ..Plan::default()
+        };
+        carry_out(self.authority, self.edge, &situation.ledger, &plan)
     }
 
     fn say(&self, mut told: Value) -> Result<(), CommandError> {

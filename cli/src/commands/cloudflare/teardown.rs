@@ -3,12 +3,13 @@
 use std::io::{IsTerminal, stdin};
 
 use clap::Args;
-use postern_cloudflare::{Breadth, Consent, Consents, Desired, Plan, Remote};
+use postern_ca::CertificateAuthority;
+use postern_cloudflare::{Breadth, Consent, Consents, Desired, Plan, Remote, Translation};
 
 use super::{apply, report};
 use crate::cloudflare::lock::EdgeLock;
 use crate::cloudflare::situation::Situation;
-use crate::cloudflare::{CloudflareArgs, ledger};
+use crate::cloudflare::{CloudflareArgs, Edge, ledger};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -43,24 +44,7 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
     let _turn = EdgeLock::take(context.home())?;
-    let ledger = ledger::read(authority.store(), &edge.account)?;
-    let nothing = Desired::default();
-    let scope = edge.scope();
-    let fetch = Remote::fetch(&edge.client, &scope, &nothing, &ledger, Breadth::Ours);
-    let situation = Situation {
-        remote: edge.run(fetch)?,
-        translation: postern_cloudflare::Translation::default(),
-        ledger,
-    };
-    let plan = Plan::new(
-        &nothing,
-        &situation.remote,
-        &situation.ledger,
-        Consents {
-            retire_authority: Consent::Given,
-            ..Consents::default()
-        },
-    );
+    let (situation, mut plan) = look(&authority, &edge)?;
     report::print(context.format, &edge, &situation, &plan)?;
     if args.dry_run || plan.changes.is_empty() {
         return Ok(report::outcome(&plan));
@@ -68,13 +52,43 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
     if !args.yes && !asked(&edge.account)? {
         return Err(CommandError::new(Kind::Failure, "nothing was deleted"));
     }
-    apply::carry_out(&authority, &edge, &situation, &plan)?;
+    let mut ledger = situation.ledger;
+    let mut deleted = 0;
+    // What a call made whose answer never came is known again by the first round, and goes in the
+    // second.
+    while !plan.changes.is_empty() {
+        apply::carry_out(&authority, &edge, &ledger, &plan)?;
+        deleted += plan
+            .changes
+            .iter()
+            .filter(|it| it.action.mark() == '-')
+            .count();
+        let (situation, next) = look(&authority, &edge)?;
+        (ledger, plan) = (situation.ledger, next);
+    }
     let reason = args.reason.as_deref().unwrap_or("no reason given");
     tell(&format!(
         "Deleted {} ({reason}).",
-        report::counted(plan.changes.len(), "object")
+        report::counted(deleted, "object")
     ));
     DONE
+}
+
+/// What is ours there, compared with nothing.
+fn look(authority: &CertificateAuthority, edge: &Edge) -> Result<(Situation, Plan), CommandError> {
+    let ledger = ledger::read(authority.store(), &edge.account)?;
+    let (nothing, scope) = (Desired::default(), edge.scope());
+    let fetch = Remote::fetch(&edge.client, &scope, &nothing, &ledger, Breadth::Ours);
+    let situation = Situation {
+        remote: edge.run(fetch)?,
+        translation: Translation::default(),
+        ledger,
+    };
+    let plan = situation.plan(Consents {
+        retire_authority: Consent::Given,
+        ..Consents::default()
+    });
+    Ok((situation, plan))
 }
 
 /// Whether whoever sits there types the account's id.

@@ -73,7 +73,10 @@ pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome {
 fn ask(context: &Context, args: &ShowArgs, object: &EdgeObject) -> Option<Option<ServiceToken>> {
     let id = object.remote_id.as_deref()?;
     let asked = || -> Result<Option<Option<ServiceToken>>, CommandError> {
-        let Some(edge) = args.cloudflare.connect_without_asking(context)? else {
+        let Some(edge) = args
+            .cloudflare
+            .connect_without_asking(args.cloudflare.account(context)?)?
+        else {
             return Ok(None);
         };
         let token = edge.run(edge.client.service_token(&edge.scope(), id))?;
