@@ -61,7 +61,7 @@ fn deleting_takes_the_token_out_of_our_policies_first() {
     let stage = Stage::new();
     stage.create(&["--out", "token"]).expect_code(0);
     stage.run(&["token", "delete", NAME]).expect_code(0);
-    assert_eq!(stage.tokens(), [] as [Value; 0]);
+    assert_eq!(stage.tokens().len(), 0);
     let left = stage.policies();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["id"], stage.people.as_str());
