@@ -1,1 +1,11 @@
-//! The Access emulator's promises, against programs that are not ours and Cloudflare's own schema.
+//! The emulated Access, held against Cloudflare's own schema, its official clients, and curl.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
+
+mod contract;
+mod edge;
+mod emulator;
+mod sdk;

@@ -1,7 +1,9 @@
 //! The harness: the real `postern` binary, in an environment of its own.
 
+mod access;
 pub mod canary;
 mod client;
+mod contract;
 mod gateway;
 mod http1;
 mod nginx;
@@ -9,10 +11,12 @@ mod postern;
 mod site;
 mod upstream;
 
+pub use access::{Rehearsal, Seen};
 pub use client::{Answer, AnyBody, Client, Protocol, connect, dial, full, tls, verdict};
+pub use contract::{Contract, Violation};
 pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
-pub use postern::{Output, Postern, skip_without};
+pub use postern::{Output, Postern, note_skip, skip_without};
 pub use site::{BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config};
 pub use upstream::{Received, Upstream};

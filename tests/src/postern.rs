@@ -147,10 +147,6 @@ impl Output {
 }
 
 /// Says so and gives true where `program` is not on this machine.
-#[allow(
-    clippy::print_stderr,
-    reason = "the skip is for the person who reads the test's output"
-)]
 pub fn skip_without(program: &str) -> bool {
     let missing = !Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
@@ -158,16 +154,28 @@ pub fn skip_without(program: &str) -> bool {
         .status()
         .is_ok_and(|status| status.success());
     if missing {
-        let notice = format!("SKIPPED: {program} is not on this machine\n");
-        eprint!("{notice}");
-        // A test's own output is shown only where it fails; `tests/run` shows this file.
-        if let Some(path) = std::env::var_os("POSTERN_TESTS_SKIPS") {
-            let file = std::fs::OpenOptions::new().append(true).open(path);
-            let written = file.and_then(|mut file| file.write_all(notice.as_bytes()));
-            written.expect("the list of skips can be written");
-        }
+        note_skip(&format!("{program} is not on this machine"));
     }
     missing
+}
+
+/// Says why a test is skipped.
+///
+/// # Panics
+/// Where `tests/run` asks for a list of skips that cannot be written.
+#[allow(
+    clippy::print_stderr,
+    reason = "the skip is for the person who reads the test's output"
+)]
+pub fn note_skip(why: &str) {
+    let notice = format!("SKIPPED: {why}\n");
+    eprint!("{notice}");
+    // A test's own output is shown only where it fails; `tests/run` shows this file.
+    if let Some(path) = std::env::var_os("POSTERN_TESTS_SKIPS") {
+        let file = std::fs::OpenOptions::new().append(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(notice.as_bytes()));
+        written.expect("the list of skips can be written");
+    }
 }
 
 /// The binary, built once.
