@@ -203,6 +203,16 @@ impl Store {
         work(&connection).map_err(|error| damaged(error, &self.path))
     }
 
+    /// A number that is another one after every change, by whatever process; it says nothing else.
+    ///
+    /// # Errors
+    /// When the engine fails.
+    pub fn data_version(&self) -> Result<i64, StoreError> {
+        self.read(|connection| {
+            Ok(connection.pragma_query_value(None, "data_version", |row| row.get(0))?)
+        })
+    }
+
     /// Names the file where `error` means that it is damaged.
     pub(crate) fn explain(&self, error: StoreError) -> StoreError {
         damaged(error, &self.path)

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    ca, cert, completions, expiry, explain, gateway, man, policy, quickstart, snippet, status,
-    token,
+    ca, cert, cloudflare, completions, expiry, explain, gateway, man, policy, quickstart, snippet,
+    status, token,
 };
 use crate::output::Format;
 
@@ -79,6 +79,9 @@ pub(crate) enum Command {
     /// Manage certificates
     #[command(subcommand)]
     Cert(cert::CertCommand),
+    /// Bring the same policies to Cloudflare Access
+    #[command(subcommand)]
+    Cloudflare(cloudflare::CloudflareCommand),
     /// Run and check the gateway
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),

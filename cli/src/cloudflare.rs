@@ -3,6 +3,12 @@
 //! The token comes from the environment, a file, a credential or a prompt; never from a flag's
 //! value.
 
+pub(crate) mod closing;
+pub(crate) mod inventory;
+pub(crate) mod ledger;
+pub(crate) mod lock;
+pub(crate) mod situation;
+
 use std::env;
 use std::io::{IsTerminal, stdin};
 use std::net::IpAddr;

@@ -8,6 +8,7 @@ use crate::error::CommandError;
 
 pub(crate) mod ca;
 pub(crate) mod cert;
+pub(crate) mod cloudflare;
 pub(crate) mod completions;
 pub(crate) mod expiry;
 pub(crate) mod explain;
@@ -32,6 +33,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Status(args) => status::run(&context, &args),
         Command::Ca(command) => ca::run(&context, command),
         Command::Cert(command) => cert::run(&context, command),
+        Command::Cloudflare(command) => cloudflare::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Policy(command) => policy::run(&context, command),
         Command::Token(command) => token::run(&context, command),

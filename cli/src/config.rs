@@ -92,6 +92,11 @@ impl Config {
         }
     }
 
+    /// What relative paths in the file count from.
+    pub(crate) fn folder(&self) -> &Path {
+        folder_of(&self.path)
+    }
+
     /// The file that the gateway's events go to, if they go to one.
     pub(crate) fn events_file(&self) -> Option<PathBuf> {
         let events = self.gateway.as_ref()?.events.as_ref()?.get_ref();

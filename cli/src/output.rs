@@ -90,6 +90,24 @@ pub(crate) fn print_object(
     }
 }
 
+/// Prints a thing that is no table: `text` for people, `json` for machines.
+pub(crate) fn print_document(
+    format: Format,
+    schema: &'static str,
+    text: &str,
+    json: Value,
+) -> Result<(), CommandError> {
+    match format {
+        Format::Json => print_json(&with_schema(schema, json)),
+        Format::Jsonl => print(&format!("{}\n", with_schema(schema, json))),
+        // Names come from outside; line ends are ours.
+        Format::Table => {
+            let lines = text.lines().map(|line| format!("{}\n", printable(line)));
+            print(&lines.collect::<String>())
+        }
+    }
+}
+
 fn with_schema(schema: &str, mut json: Value) -> Value {
     if let Value::Object(fields) = &mut json {
         fields.insert(String::from("schema"), Value::from(schema));

@@ -108,6 +108,14 @@ impl App {
         domains
     }
 
+    /// Whether it answers for this host and path.
+    pub fn answers_for(&self, domain: &str) -> bool {
+        let bare = |text: &str| text.trim_end_matches('/').to_ascii_lowercase();
+        self.domains()
+            .iter()
+            .any(|other| bare(other) == bare(domain))
+    }
+
     /// The audience tag that its JWTs carry.
     pub fn aud(&self) -> Option<&str> {
         self.text("aud")
@@ -178,6 +186,22 @@ impl AccessPolicy {
     /// The rules of `include`, `require` or `exclude`.
     pub fn rules(&self, list: RuleList) -> Vec<AccessRule> {
         rules(self.get(list.key()))
+    }
+
+    /// The document as a PUT takes it: everything that came, less what only the server writes.
+    pub fn for_update(&self) -> Self {
+        let mut update = self.clone();
+        for server_side in [
+            "id",
+            "uid",
+            "created_at",
+            "updated_at",
+            "reusable",
+            "app_count",
+        ] {
+            update.remove(server_side);
+        }
+        update
     }
 }
 

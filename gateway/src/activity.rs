@@ -15,6 +15,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::registry::{Cut, CutReason};
+
 /// The clock marks of one connection. Marks are milliseconds since it began, plus one; 0 is none.
 #[derive(Debug)]
 pub(crate) struct Activity {
@@ -23,14 +25,22 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
-    /// For each request in flight, since when its client could take the answer and does not.
     untaken: Mutex<Untaken>,
 }
 
 #[derive(Debug, Default)]
 struct Untaken {
     next: u64,
-    since: BTreeMap<u64, Arc<AtomicU64>>,
+    answers: BTreeMap<u64, Answer>,
+}
+
+/// The answer to one request in flight.
+#[derive(Debug)]
+struct Answer {
+    /// Since when its client could take more of it and does not.
+    untaken_since: Arc<AtomicU64>,
+    /// What ends the request alone, where others share the connection.
+    alone: Option<Arc<Cut>>,
 }
 
 /// What a connection may be waited for.
@@ -54,15 +64,20 @@ impl Activity {
         })
     }
 
-    /// Counts a request until the guard is dropped.
-    pub(crate) fn begin(self: &Arc<Self>) -> InFlight {
+    /// Counts a request until the guard is dropped. `alone` ends it and nothing else; without it
+    /// the connection ends where its answer is not taken.
+    pub(crate) fn begin(self: &Arc<Self>, alone: Option<Arc<Cut>>) -> InFlight {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(0, Ordering::Release);
         let untaken_since = Arc::new(AtomicU64::new(0));
         let mut untaken = self.untaken();
         let id = untaken.next;
         untaken.next += 1;
-        untaken.since.insert(id, Arc::clone(&untaken_since));
+        let answer = Answer {
+            untaken_since: Arc::clone(&untaken_since),
+            alone,
+        };
+        untaken.answers.insert(id, answer);
         drop(untaken);
         InFlight {
             activity: Arc::clone(self),
@@ -103,12 +118,20 @@ impl Activity {
         }
     }
 
+    /// Whether an answer is left untaken that the connection is to end for.
     fn untaken_for(&self, now: u64, limit: Duration) -> bool {
         let untaken = self.untaken();
-        untaken
-            .since
+        let mut stalled = untaken
+            .answers
             .values()
-            .any(|since| expired(since, now, limit))
+            .filter(|answer| expired(&answer.untaken_since, now, limit));
+        stalled.any(|answer| match &answer.alone {
+            Some(cut) => {
+                cut.now(CutReason::Idle);
+                false
+            }
+            None => true,
+        })
     }
 
     fn untaken(&self) -> MutexGuard<'_, Untaken> {
@@ -166,7 +189,7 @@ impl InFlight {
 impl Drop for InFlight {
     fn drop(&mut self) {
         let activity = &self.activity;
-        activity.untaken().since.remove(&self.id);
+        activity.untaken().answers.remove(&self.id);
         activity
             .idle_since
             .store(activity.mark(), Ordering::Release);
@@ -264,7 +287,7 @@ mod tests {
     async fn a_request_in_flight_keeps_it_alive() {
         for patience in [HTTP1, HTTP2] {
             let activity = Activity::new();
-            let request = activity.begin();
+            let request = activity.begin(None);
             lasts(&activity, patience).await;
             drop(request);
             wears_out(&activity, patience).await;
@@ -276,7 +299,7 @@ mod tests {
         for patience in [HTTP1, HTTP2] {
             let activity = Activity::new();
             // Read and not yet counted as a request, then counted: the mark may come late.
-            let request = activity.begin();
+            let request = activity.begin(None);
             activity.head_since.store(1, Ordering::Release);
             lasts(&activity, patience).await;
             drop(request);
@@ -286,7 +309,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_that_is_not_taken_wears_an_http2_connection_out() {
         let activity = Activity::new();
-        let (stalled, other) = (activity.begin(), activity.begin());
+        let (stalled, other) = (activity.begin(None), activity.begin(None));
         stalled.offers();
         stalled.taken();
         lasts(&activity, HTTP2).await;

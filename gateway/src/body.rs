@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::activity::InFlight;
 use crate::event::Record;
 use crate::headers;
+use crate::registry::Registered;
 
 /// A client's body on its way to the upstream. Trailers end here.
 pub(crate) struct RequestBody {
@@ -119,6 +120,8 @@ pub(crate) struct AnswerBody {
     rest: Bytes,
     record: Option<Record>,
     request: InFlight,
+    /// Where a revocation finds the request, until its answer is out.
+    _registered: Option<Registered>,
 }
 
 /// Where an answer comes from.
@@ -130,13 +133,19 @@ pub(crate) enum Source {
 impl AnswerBody {
     /// Sends `source`; the record is finished when its last octet is taken. There is none where
     /// the event log is stalled, which is what the answer says then.
-    pub(crate) fn new(source: Source, record: Option<Record>, request: InFlight) -> Self {
+    pub(crate) fn new(
+        source: Source,
+        record: Option<Record>,
+        request: InFlight,
+        registered: Option<Registered>,
+    ) -> Self {
         request.offers();
         Self {
             source,
             rest: Bytes::new(),
             record,
             request,
+            _registered: registered,
         }
     }
 

@@ -4,6 +4,7 @@ use postern_policy::{Application, ClientAuth};
 use rustls_pki_types::UnixTime;
 use serde::Serialize;
 
+use crate::cloudflare::{BehindCloudflare, ForwardedBy, People};
 use crate::event::rfc3339;
 use crate::follow::Follow;
 use crate::settings::Settings;
@@ -15,6 +16,9 @@ pub struct CheckReport {
     pub listen: String,
     /// The last second of the server certificate, RFC 3339.
     pub server_not_after: Option<String>,
+    /// What is in front of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub behind_cloudflare: Option<CloudflareSummary>,
     /// The applications in file order.
     pub applications: Vec<ApplicationSummary>,
     /// The subjects of the trust anchors.
@@ -36,6 +40,21 @@ pub struct ApplicationSummary {
     pub client_certificate: &'static str,
     /// Where permitted requests go.
     pub upstream: String,
+}
+
+/// Cloudflare in front of the gateway.
+#[derive(Clone, Debug, Serialize)]
+pub struct CloudflareSummary {
+    /// How its connections are told from others.
+    pub peer: String,
+    /// The issuer of its assertions.
+    pub issuer: String,
+    /// Where the keys of the assertions are read.
+    pub jwks: String,
+    /// What a person's login means: `admit` or `refuse`.
+    pub identity: &'static str,
+    /// The header that client certificates are forwarded in.
+    pub client_certificate: Option<&'static str>,
 }
 
 /// One source of revocations.
@@ -77,11 +96,25 @@ pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
     Ok(CheckReport {
         listen: settings.listen.to_string(),
         server_not_after: server_not_after(settings),
+        behind_cloudflare: settings.behind_cloudflare.as_ref().map(cloudflare),
         applications: applications(settings),
         trust_anchors: anchors.map(postern_pki::Certificate::subject).collect(),
         sources: sources.collect(),
         warnings: settings.warnings(now),
     })
+}
+
+fn cloudflare(front: &BehindCloudflare) -> CloudflareSummary {
+    CloudflareSummary {
+        peer: front.peer.to_string(),
+        issuer: front.issuer.clone(),
+        jwks: front.keys.source().name(),
+        identity: match front.people {
+            People::Admit => "admit",
+            People::Refuse => "refuse",
+        },
+        client_certificate: front.certificate.map(ForwardedBy::as_str),
+    }
 }
 
 fn applications(settings: &Settings) -> Vec<ApplicationSummary> {
@@ -110,7 +143,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
 }
 
 fn server_not_after(settings: &Settings) -> Option<String> {
-    let leaf = settings.server_key.cert.first()?;
+    let leaf = settings.server_key.as_ref()?.cert.first()?;
     let not_after = postern_pki::Certificate::from_der(leaf).ok()?.not_after();
     std::time::UNIX_EPOCH
         .checked_add(std::time::Duration::from_secs(not_after))

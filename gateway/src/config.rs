@@ -3,21 +3,25 @@
 //! These are wire types: what is written, not yet what is meant. [`Settings`](crate::Settings) is
 //! the checked form.
 
+mod cloudflare;
+
 use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::cloudflare::{BehindCloudflareConfig, IdentityConfig, OriginPullConfig, PeerConfig};
+
 /// `[gateway]`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewayConfig {
-    /// Address and port to listen on: `"0.0.0.0:8443"`.
+    /// Address and port to listen on: `"0.0.0.0:8443"`; behind a tunnel also `"unix:/path"`.
     pub listen: Spanned<String>,
-    /// The server certificate with its chain, PEM.
-    pub certificate: Spanned<PathBuf>,
-    /// The server's private key, PEM, readable by its owner only.
-    pub key: Spanned<PathBuf>,
+    /// The server certificate with its chain, PEM. Behind a tunnel there is none.
+    pub certificate: Option<Spanned<PathBuf>>,
+    /// The server's private key, PEM, readable by its owner only. Behind a tunnel there is none.
+    pub key: Option<Spanned<PathBuf>>,
     /// The folder for what must outlive the process: what was seen last of each source, the pid.
     pub state: Spanned<PathBuf>,
     /// `"stdout"` (the default) or a file that event lines are appended to.
@@ -39,6 +43,8 @@ pub struct GatewayConfig {
     /// `[gateway.limits]`.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// `[gateway.behind_cloudflare]`.
+    pub behind_cloudflare: Option<BehindCloudflareConfig>,
 }
 
 /// `when_stale`: past `nextUpdate`, past the longest silence, or without any source.

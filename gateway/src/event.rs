@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use http::StatusCode;
 use postern_pki::journal::Hash;
-use postern_policy::{CertificateIdentity, Method, Permit};
+use postern_policy::{CertificateIdentity, CommonName, Permit};
 use serde::Serialize;
 
 pub(crate) use self::json::{rfc3339, truncated};
@@ -103,6 +103,8 @@ struct Fields {
     client_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret_sha256: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    via: Option<&'static str>,
     peer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     host: Option<String>,
@@ -140,6 +142,7 @@ impl Record {
             not_after: None,
             client_id: None,
             secret_sha256: None,
+            via: None,
             peer: address.to_string(),
             host: None,
             user_agent: None,
@@ -170,6 +173,21 @@ impl Record {
         self.fields.not_after = not_after;
     }
 
+    /// Notes the name of a certificate that somebody else verified.
+    pub(crate) fn common_name(&mut self, name: &CommonName) {
+        self.fields.common_name = Some(truncated(name.as_str()));
+    }
+
+    /// Notes that it came by way of Cloudflare, which is who the connection is from.
+    pub(crate) fn via_cloudflare(&mut self) {
+        self.fields.via = Some("cloudflare");
+    }
+
+    /// Notes the client's own address, where the connection is from somebody in between.
+    pub(crate) fn client_address(&mut self, address: IpAddr) {
+        self.fields.peer = address.to_string();
+    }
+
     /// Counts the duration from an earlier moment.
     pub(crate) fn began(&mut self, started: Instant) {
         self.started = started;
@@ -191,9 +209,13 @@ impl Record {
     }
 
     /// Notes the client id of a token we know; an unknown one may be a secret in the wrong place.
-    /// The secret's SHA-256, which is public, tells when the old one is used no more.
-    pub(crate) fn token(&mut self, client_id: &str, secret: &Hash) {
+    pub(crate) fn client_id(&mut self, client_id: &str) {
         self.fields.client_id = Some(truncated(client_id));
+    }
+
+    /// The same of one whose secret we saw. The secret's SHA-256, which is public, tells when the old one is used no more.
+    pub(crate) fn token(&mut self, client_id: &str, secret: &Hash) {
+        self.client_id(client_id);
         self.fields.secret_sha256 = Some(secret.to_string());
     }
 
@@ -203,11 +225,7 @@ impl Record {
         self.fields.reason = Cow::Borrowed("permitted");
         self.fields.policy = Some(truncated(permit.policy()));
         self.fields.rule = Some(truncated(&permit.rule()));
-        self.fields.method = Some(match permit.method() {
-            Method::Mtls => "mtls",
-            Method::ServiceToken => "service_token",
-            Method::None => "none",
-        });
+        self.fields.method = Some(permit.method().as_str());
     }
 
     /// Notes why it is refused; `detail` is for the operator, never for the client.

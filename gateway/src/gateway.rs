@@ -1,13 +1,10 @@
 //! Bind, run, drain.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
-use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -15,7 +12,8 @@ use crate::connection::serve;
 use crate::event::{EventLogThread, Notice, OpenEventsError};
 use crate::follow::Follow;
 use crate::keeper::{Keeper, KeeperHandle, LoadError};
-use crate::settings::Settings;
+use crate::listener::Listener;
+use crate::settings::{ListenAddress, Settings};
 use crate::state::{Snapshot, State};
 use crate::state_folder::{ReloadOutcome, StateFolder, StateFolderError};
 
@@ -25,8 +23,8 @@ pub type Loader = Arc<dyn Fn() -> Result<Settings, LoadError> + Send + Sync>;
 /// A gateway that listens and has not served yet.
 pub struct Gateway {
     state: Arc<State>,
-    listener: TcpListener,
-    address: SocketAddr,
+    listener: Listener,
+    address: ListenAddress,
     keeper: KeeperHandle,
     events: EventLogThread,
     folder: Arc<StateFolder>,
@@ -45,7 +43,7 @@ pub enum StartError {
     #[error("cannot listen on {address}: {source}; is another program using the port?")]
     Listen {
         /// The address that was asked for.
-        address: SocketAddr,
+        address: ListenAddress,
         /// What the system says.
         source: io::Error,
     },
@@ -91,24 +89,19 @@ impl Gateway {
                 reason: error.to_string(),
             },
         )?;
-        let (listener, address) = listen(settings.listen).map_err(|source| StartError::Listen {
-            address: settings.listen,
-            source,
-        })?;
+        let (listener, address) =
+            Listener::bind(&settings.listen).map_err(|source| StartError::Listen {
+                address: settings.listen.clone(),
+                source,
+            })?;
         let events = EventLogThread::start(&settings.events)?;
         settings.warn(UnixTime::now());
-        let applications = settings.applications.iter().count();
         let state = State::new(
             Snapshot::first(settings, follow.view()),
             events.log().clone(),
         );
         folder.write_pid()?;
         let keeper = Keeper::start(Arc::clone(&state), follow, load, Arc::clone(&folder));
-        state.log.notice(&Notice::Started {
-            listen: address.to_string(),
-            applications,
-            generation: 1,
-        });
         Ok(Self {
             state,
             listener,
@@ -121,8 +114,8 @@ impl Gateway {
 
     /// Where it listens; the port is the real one where 0 was asked for.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &ListenAddress {
+        &self.address
     }
 
     /// A handle that outlives `run`.
@@ -142,15 +135,24 @@ impl Gateway {
         let Self {
             state,
             listener,
+            address,
             keeper,
             events,
             folder,
-            ..
         } = self;
+        // Not before: whoever reads it may send a signal, which is handled by now.
+        let snapshot = state.snapshot();
+        state.log.notice(&Notice::Started {
+            listen: address.to_string(),
+            applications: snapshot.settings.applications.iter().count(),
+            generation: snapshot.generation,
+        });
+        drop(snapshot);
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),
             () = accept(&state, &listener) => Ok(()),
+            () = keep_keys(&state) => Ok(()),
         };
         drop(listener);
         drain(&state).await;
@@ -162,23 +164,8 @@ impl Gateway {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<(TcpListener, SocketAddr)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_reuse_address(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    let address = listener.local_addr()?;
-    Ok((listener, address))
-}
-
 /// Accepts for ever. Out of descriptors it waits, longer each time, instead of spinning.
-async fn accept(state: &Arc<State>, listener: &TcpListener) {
+async fn accept(state: &Arc<State>, listener: &Listener) {
     let limits = state.snapshot().settings.limits.clone();
     let connections = Arc::new(Semaphore::new(limits.max_connections));
     let handshakes = Arc::new(Semaphore::new(limits.max_handshakes));
@@ -189,7 +176,6 @@ async fn accept(state: &Arc<State>, listener: &TcpListener) {
         match listener.accept().await {
             Ok((socket, address)) => {
                 pause = FIRST_PAUSE;
-                prepare(&socket);
                 let served = serve(Arc::clone(state), socket, address, Arc::clone(&handshakes));
                 state.tasks.spawn(async move {
                     served.await;
@@ -206,15 +192,13 @@ async fn accept(state: &Arc<State>, listener: &TcpListener) {
     }
 }
 
-fn prepare(socket: &TcpStream) {
-    let keepalive = TcpKeepalive::new()
-        .with_time(KEEPALIVE)
-        .with_interval(KEEPALIVE);
-    let outcome = socket
-        .set_nodelay(true)
-        .and_then(|()| SockRef::from(socket).set_tcp_keepalive(&keepalive));
-    if let Err(error) = outcome {
-        tracing::debug!("a socket keeps its default options: {error}");
+/// Reads the keys of Cloudflare's assertions when it is time to, for ever.
+async fn keep_keys(state: &State) {
+    loop {
+        if let Some(front) = &state.snapshot().settings.behind_cloudflare {
+            front.keys.refresh_if_due().await;
+        }
+        tokio::time::sleep(KEYS).await;
     }
 }
 
@@ -246,8 +230,8 @@ async fn drain(state: &State) {
     state.log.notice(&Notice::Stopped { cut });
 }
 
-const BACKLOG: i32 = 1024;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
-const KEEPALIVE: Duration = Duration::from_secs(30);
+/// How often it is looked whether keys are due.
+const KEYS: Duration = Duration::from_secs(1);
 const AFTER_CUT: Duration = Duration::from_secs(5);

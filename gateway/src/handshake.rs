@@ -17,7 +17,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::peer::Peer;
 use crate::state::Snapshot;
-use crate::tls::ALPN_H2;
+use crate::tls::{ALPN_H2, Transport};
 use crate::verifier::{Observation, observed};
 
 /// What ALPN agreed on.
@@ -27,9 +27,9 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// A finished handshake.
-pub(crate) struct Established {
-    pub(crate) stream: TlsStream<TcpStream>,
+/// A finished handshake, or a connection that needs none.
+pub(crate) struct Established<S> {
+    pub(crate) stream: S,
     pub(crate) scope: ClientAuth,
     pub(crate) peer: Peer,
     pub(crate) protocol: Protocol,
@@ -72,6 +72,11 @@ impl Refused {
         }
     }
 
+    /// A connection from somebody who is not Cloudflare, and need not hear more.
+    pub(crate) fn not_cloudflare(detail: impl Into<String>) -> Self {
+        Self::new("peer_not_cloudflare", detail, None)
+    }
+
     /// A handshake that did not come to its end before the gateway stopped.
     pub(crate) fn draining() -> Self {
         Self::new("draining", "the gateway is stopping", None)
@@ -108,7 +113,7 @@ pub(crate) async fn handshake(
     socket: TcpStream,
     snapshot: &Snapshot,
     handshakes: &Semaphore,
-) -> Result<Established, HandshakeEnd> {
+) -> Result<Established<TlsStream<TcpStream>>, HandshakeEnd> {
     let deadline = Instant::now() + snapshot.settings.limits.handshake_timeout;
     let start = client_hello(socket, deadline).await?;
     let sni = start.client_hello().server_name().map(str::to_owned);
@@ -118,13 +123,16 @@ pub(crate) async fn handshake(
     };
     let slot = timeout_at(deadline, handshakes.acquire()).await;
     let _slot = slot.map_err(|_| Refused::new("busy", "too many handshakes", sni.as_deref()))?;
-    let config = Arc::clone(snapshot.tls.of(scope));
-    let accept = timeout_at(deadline, start.into_stream(config).into_fallible());
+    let Some(config) = snapshot.transport.of(scope) else {
+        return Err(Refused::not_cloudflare("cloudflared is to connect without TLS").into());
+    };
+    let accept = start.into_stream(Arc::clone(config)).into_fallible();
+    let accept = timeout_at(deadline, accept);
     let (stream, observation) = observed(accept).await;
     let stream = match stream {
         Ok(Ok(stream)) => stream,
         Ok(Err((error, socket))) => {
-            let refused = refused(&error, observation, sni.as_deref());
+            let refused = refused(&error, observation, sni.as_deref(), &snapshot.transport);
             return Err(Refused {
                 socket: Some(socket),
                 ..refused
@@ -191,7 +199,12 @@ async fn unrecognized_name(start: StartHandshake<TcpStream>, refused: Refused) -
     }
 }
 
-fn refused(error: &io::Error, observation: Observation, host: Option<&str>) -> Refused {
+fn refused(
+    error: &io::Error,
+    observation: Observation,
+    host: Option<&str>,
+    transport: &Transport,
+) -> Refused {
     if let Observation::Refused { rejection, leaf } = observation {
         let host = host.map(str::to_owned);
         return Refused {
@@ -203,6 +216,11 @@ fn refused(error: &io::Error, observation: Observation, host: Option<&str>) -> R
         .get_ref()
         .and_then(|inner| inner.downcast_ref::<rustls::Error>());
     let reason = match tls {
+        Some(rustls::Error::NoCertificatesPresented | rustls::Error::InvalidCertificate(_))
+            if matches!(transport, Transport::Cloudflare(_)) =>
+        {
+            "peer_not_cloudflare"
+        }
         Some(rustls::Error::NoCertificatesPresented) => "certificate_required",
         Some(rustls::Error::AlertReceived(_)) => "client_alert",
         Some(_) => "tls_failed",
@@ -222,6 +240,9 @@ fn peer(
     observation: Observation,
     snapshot: &Snapshot,
 ) -> Result<Peer, HandshakeEnd> {
+    if let Some(front) = &snapshot.settings.behind_cloudflare {
+        return Ok(Peer::Cloudflare(Arc::clone(&front.peer)));
+    }
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let Some(leaf) = chain.first() else {
         return Ok(Peer::Anonymous);

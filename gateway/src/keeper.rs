@@ -10,7 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use postern_pki::{Rejection, VerifiedPath};
+use postern_pki::Rejection;
+use postern_policy::CommonName;
 use rustls_pki_types::UnixTime;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Notice, RevocationNotice};
 use crate::follow::{Change, Follow};
 use crate::gateway::Loader;
-use crate::registry::CutReason;
+use crate::registry::{CutReason, Subject};
 use crate::settings::Settings;
 use crate::state::State;
 use crate::state_folder::{ReloadOutcome, StateFolder};
@@ -161,7 +162,7 @@ impl Keeper {
         } else {
             gate.with_view(view)
         }));
-        self.cut(&changes, observed);
+        self.cut(&snapshot.gate.load(), &changes, observed);
         // A CRL or issuer names no certificate: whoever it concerns is found by looking.
         if issuers_changed {
             self.sweep();
@@ -169,7 +170,7 @@ impl Keeper {
     }
 
     /// All cuts first, then their notices: a revocation does not wait for the line of another.
-    fn cut(&self, changes: &[Change], observed: Instant) {
+    fn cut(&self, gate: &Gate, changes: &[Change], observed: Instant) {
         let mut notices = Vec::new();
         for change in changes {
             let (reason, issuer, serial, common_name) = match change {
@@ -185,7 +186,10 @@ impl Keeper {
                 } => (CutReason::Held, issuer, serial, common_name),
                 Change::IssuersChanged | Change::TokensChanged => continue,
             };
-            let connections_cut = self.state.registry.cut(*issuer, *serial, reason);
+            let mut connections_cut = self.state.registry.cut(*issuer, *serial, reason);
+            connections_cut += common_name
+                .as_deref()
+                .map_or(0, |name| self.cut_name(gate, name));
             notices.push(RevocationNotice {
                 reason: reason.code(),
                 issuer: issuer.to_string(),
@@ -200,14 +204,28 @@ impl Keeper {
         }
     }
 
+    /// Requests of which only the name is known: not every revocation concerns the name.
+    fn cut_name(&self, gate: &Gate, name: &str) -> usize {
+        let name = CommonName::parse(name).ok();
+        let refused = name.and_then(|name| {
+            let refusal = gate.check_name(&name, UnixTime::now()).err()?;
+            Some((name, refusal))
+        });
+        refused.map_or(0, |(name, refusal)| {
+            let registry = &self.state.registry;
+            registry.cut_name(name.as_str(), refusal.cut_reason())
+        })
+    }
+
     /// Expiry, staleness and clock jumps: the wall clock is asked again each time.
     fn sweep(&self) {
         let snapshot = self.state.snapshot();
         let gate = snapshot.gate.load();
         let now = UnixTime::now();
-        self.state
-            .registry
-            .sweep(|path| gate.recheck(path, now).err().map(|why| reason(&why)));
+        self.state.registry.sweep(|subject| match subject {
+            Subject::Path(path) => gate.recheck(path, now).err().map(|why| reason(&why)),
+            Subject::Name(name) => gate.check_name(name, now).err().map(|why| why.cut_reason()),
+        });
     }
 
     fn report_alarms(&mut self) {
@@ -216,6 +234,11 @@ impl Keeper {
             if let Some(alarm) = source.alarm {
                 alarms.insert(source.name, alarm);
             }
+        }
+        if let Some(front) = &self.state.snapshot().settings.behind_cloudflare
+            && let Some(alarm) = front.keys.alarm()
+        {
+            alarms.insert(front.keys.source().name(), alarm);
         }
         for (source, alarm) in &alarms {
             if self.alarms.get(source) != Some(alarm) {
@@ -244,6 +267,8 @@ impl Keeper {
         let result = self.try_reload();
         let generation = self.state.snapshot().generation;
         let outcome = ReloadOutcome::now(self.attempts, generation, result);
+        // First: whoever reads the event and asks for another reload must not find the one before.
+        self.folder.write_reload(&outcome);
         match &outcome.error {
             None => self.state.log.notice(&Notice::Reloaded {
                 generation,
@@ -256,7 +281,6 @@ impl Keeper {
                     .notice(&Notice::ReloadRefused { generation, reason });
             }
         }
-        self.folder.write_reload(&outcome);
         outcome
     }
 
@@ -272,10 +296,10 @@ impl Keeper {
         self.follow = follow;
         self.state.replace(next);
         let gate = self.state.snapshot().gate.load_full();
-        let recheck = |path: &VerifiedPath| gate.recheck_trust(path, now).err();
-        self.state
-            .registry
-            .sweep(|path| recheck(path).map(|why| reason(&why)));
+        self.state.registry.sweep(|subject| match subject {
+            Subject::Path(path) => gate.recheck_trust(path, now).err().map(|why| reason(&why)),
+            Subject::Name(name) => gate.check_name(name, now).err().map(|why| why.cut_reason()),
+        });
         Ok(needs_restart.into_iter().map(str::to_owned).collect())
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! [`Settings::load`] checks a configuration, [`Gateway::bind`] and [`Gateway::run`] serve it,
 //! [`check()`] tells what it would do without serving. Inside, a request follows one line:
-//! accept, handshake (chain, profile, validity, revocation), `Peer`, then per request the function
+//! accept, handshake (chain, profile, validity, revocation), `Peer`, `Caller`, then per request the function
 //! at the end of this file, and exactly one event on every exit.
 
 mod activity;
 mod body;
+mod caller;
 mod check;
+mod cloudflare;
 mod config;
 mod connection;
+mod drive;
 mod event;
 mod examine;
 mod follow;
@@ -18,6 +21,7 @@ mod gateway;
 mod handshake;
 mod headers;
 mod keeper;
+mod listener;
 mod peer;
 mod registry;
 mod respond;
@@ -30,66 +34,76 @@ mod target;
 mod tls;
 mod verifier;
 
+use std::sync::Arc;
+
 use http::header::USER_AGENT;
 use http::{Method, Request, Response};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use postern_policy::{Application, Credentials, Permit, Verdict};
+use postern_policy::{Application, Permit, Verdict};
 use rustls_pki_types::UnixTime;
 
-pub use crate::check::{ApplicationSummary, CheckError, CheckReport, SourceSummary, check};
-pub use crate::config::{GatewayConfig, LimitsConfig, WhenStaleConfig};
+pub use crate::check::{
+    ApplicationSummary, CheckError, CheckReport, CloudflareSummary, SourceSummary, check,
+};
+pub use crate::config::{
+    BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig, OriginPullConfig,
+    PeerConfig, WhenStaleConfig,
+};
 pub use crate::event::{EventTarget, OpenEventsError};
 pub use crate::examine::{TokenStanding, examine, token_standing};
 pub use crate::gateway::{Gateway, GatewayHandle, Loader, RunError, StartError};
 pub use crate::keeper::LoadError;
-pub use crate::settings::Settings;
+pub use crate::settings::{ListenAddress, Settings};
 pub use crate::signals::{InstallSignalsError, handle_signals};
 pub use crate::state_folder::{
     ReloadOutcome, ReloadRequestError, StateFolderError, last_reload, request_reload, running_pid,
 };
 
 use crate::body::{AnswerBody, Source};
+use crate::caller::{Caller, Proof};
+use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::headers::{Assertions, X_REQUEST_ID};
-use crate::peer::Connection;
+use crate::peer::{Connection, Peer};
+use crate::registry::{Cut, Registered, Subject};
 use crate::respond::Refusal;
 use crate::state::{Snapshot, State};
 use crate::target::Target;
-use crate::verifier::Gate;
 
 /// Answers one request and writes its one event, whatever happens.
 pub(crate) async fn answer(
     state: &State,
     connection: &Connection,
+    cut: &Arc<Cut>,
     request: Request<Incoming>,
 ) -> Response<AnswerBody> {
     let request_id = RequestId::random();
     let is_head = request.method() == Method::HEAD;
-    let in_flight = connection.activity.begin();
+    let in_flight = connection.begin(cut);
     let Ok(room) = state.log.room().await else {
         let response = own(&Refusal::EventLogStalled, request_id, is_head);
-        return response.map(|source| AnswerBody::new(source, None, in_flight));
+        return response.map(|source| AnswerBody::new(source, None, in_flight, None));
     };
-    let cut = Some(std::sync::Arc::clone(&connection.cut));
+    let record_cut = Some(Arc::clone(cut));
     let kind = RecordKind::Request;
-    let mut record = Record::open(room, kind, request_id, connection.address, cut);
-    let response =
-        match admit_and_forward(state, connection, request, request_id, &mut record).await {
-            Ok(mut response) => {
-                let id = http::HeaderValue::from_str(&request_id.to_string());
-                response
-                    .headers_mut()
-                    .insert(X_REQUEST_ID, id.expect("hex digits are a header value"));
-                response.map(Source::Upstream)
-            }
-            Err(refusal) => {
-                refusal.note(&mut record);
-                own(&refusal, request_id, is_head)
-            }
-        };
+    let mut record = Record::open(room, kind, request_id, connection.address, record_cut);
+    let admitted = admit_and_forward(state, connection, cut, request, request_id, &mut record);
+    let (response, registered) = match admitted.await {
+        Ok((mut response, registered)) => {
+            let id = http::HeaderValue::from_str(&request_id.to_string());
+            response
+                .headers_mut()
+                .insert(X_REQUEST_ID, id.expect("hex digits are a header value"));
+            (response.map(Source::Upstream), registered)
+        }
+        Err(refusal) => {
+            refusal.note(&mut record);
+            (own(&refusal, request_id, is_head), None)
+        }
+    };
     record.answered(response.status());
-    response.map(|source| AnswerBody::new(source, Some(record), in_flight))
+    response.map(|source| AnswerBody::new(source, Some(record), in_flight, registered))
 }
 
 /// hyper never takes a body that HEAD does not send: the record would wait for it.
@@ -102,12 +116,12 @@ fn own(refusal: &Refusal, request_id: RequestId, is_head: bool) -> Response<Sour
 async fn admit_and_forward(
     state: &State,
     connection: &Connection,
+    cut: &Arc<Cut>,
     request: Request<Incoming>,
     request_id: RequestId,
     record: &mut Record,
-) -> Result<Response<Incoming>, Refusal> {
+) -> Result<(Response<Incoming>, Option<Registered>), Refusal> {
     let snapshot = state.snapshot();
-    let gate = snapshot.gate.load_full();
     let now = UnixTime::now();
     let (parts, body) = request.into_parts();
     note_client(record, connection, &parts);
@@ -122,71 +136,102 @@ async fn admit_and_forward(
         .route(&target.host, parts.uri.path())?;
     record.application(application.name().as_str());
 
-    if let Some(path) = connection.peer.path() {
-        gate.recheck(path, now)?;
-    }
-    let permit = authorize(application, connection, &gate, &parts.headers, now, record)?;
+    let (caller, registered) = match &snapshot.settings.behind_cloudflare {
+        Some(front) => {
+            let gate = snapshot.gate.load_full();
+            let caller = front
+                .identify(application, &parts.headers, &gate, now, record)
+                .await?;
+            let registered = register(state, &snapshot, &caller, cut, now)?;
+            (caller, registered)
+        }
+        None => {
+            let gate = snapshot.gate.load_full();
+            let caller = Caller::of(connection, application, &gate, &parts.headers, now, record)?;
+            (caller, None)
+        }
+    };
+    let permit = authorize(application, &caller)?;
     record.permitted(&permit);
 
     let permitted = permit.cover(Request::from_parts(parts, body));
     let assertions = Assertions {
         request_id,
-        certificate: connection.peer.path().map(|path| path.leaf()),
-        address: connection.address,
+        certificate: caller.path().map(|path| path.leaf()),
+        address: caller.address,
         authority: &target.authority,
     };
     let upstream = application.upstream();
-    Ok(snapshot
+    let response = snapshot
         .upstreams
         .forward(permitted, upstream, &assertions)
-        .await?)
+        .await?;
+    Ok((response, registered))
 }
 
 /// The handshake asked for certificates as the SNI's host wants it; another host may want more.
+/// Behind Cloudflare it asked for what tells Cloudflare, whatever the host.
 fn in_scope(target: &Target, connection: &Connection, snapshot: &Snapshot) -> Result<(), Refusal> {
-    match snapshot.settings.applications.client_auth(&target.host) {
-        None => Err(Refusal::Route(postern_policy::RouteError::UnknownHost)),
-        Some(scope) if scope != connection.scope => Err(Refusal::Misdirected),
-        Some(_) => Ok(()),
+    let settings = &snapshot.settings;
+    let Some(scope) = settings.applications.client_auth(&target.host) else {
+        return Err(Refusal::Route(postern_policy::RouteError::UnknownHost));
+    };
+    let covers = match (&connection.peer, &settings.behind_cloudflare) {
+        (Peer::Cloudflare(checked), Some(front)) => *checked == front.peer,
+        (Peer::Certificate(_) | Peer::Anonymous, None) => connection.scope == scope,
+        // The configuration changed from one to the other: the client is to connect again.
+        (Peer::Cloudflare(_), None) | (Peer::Certificate(_) | Peer::Anonymous, Some(_)) => false,
+    };
+    if covers {
+        Ok(())
+    } else {
+        Err(Refusal::Misdirected)
     }
 }
 
-/// Credentials are collected, then rules look at them.
-fn authorize(
-    application: &Application,
-    connection: &Connection,
-    gate: &Gate,
-    headers: &http::HeaderMap,
+/// Registered first, looked up again afterwards: see `registry`. The connection is Cloudflare's,
+/// so a revocation must find the request.
+fn register(
+    state: &State,
+    snapshot: &Snapshot,
+    caller: &Caller,
+    cut: &Arc<Cut>,
     now: UnixTime,
-    record: &mut Record,
-) -> Result<Permit, Refusal> {
-    let token = if application.names_a_token() {
-        service_token::authenticate(headers, &gate.view().tokens, now)?
-    } else {
-        None
+) -> Result<Option<Registered>, Refusal> {
+    let Some(subject) = caller.subject() else {
+        return Ok(None);
     };
-    if let Some(token) = &token {
-        record.token(&token.client_id, &token.secret);
+    let registered = state.registry.register(subject.clone(), cut);
+    match &subject {
+        Subject::Path(path) => state.recheck(path, snapshot, now)?,
+        Subject::Name(name) => state
+            .snapshot()
+            .gate
+            .load()
+            .check_name(name, now)
+            .map_err(CloudflareRefusal::from)?,
     }
-    let credentials = Credentials {
-        certificate: connection.peer.identity(),
-        token: token.map(|token| &token.entry.name),
-        address: connection.address,
+    Ok(Some(registered))
+}
+
+fn authorize(application: &Application, caller: &Caller) -> Result<Permit, Refusal> {
+    let credentials = caller.credentials();
+    let verdict = match &caller.proof {
+        Proof::Person => application.decide_person(&credentials),
+        Proof::Certificate(_) | Proof::Name(_) | Proof::Nothing => application.decide(&credentials),
     };
-    match application.decide(&credentials) {
+    match verdict {
         Verdict::Permit(permit) => Ok(permit),
-        Verdict::Denial(denial)
-            if credentials.certificate.is_none() && credentials.token.is_none() =>
-        {
-            Err(Refusal::Unauthenticated(denial))
-        }
+        Verdict::Denial(denial) if caller.proved_nothing() => Err(Refusal::Unauthenticated(denial)),
         Verdict::Denial(denial) => Err(Refusal::Denied(denial)),
     }
 }
 
 fn note_client(record: &mut Record, connection: &Connection, parts: &http::request::Parts) {
-    if let Some(identity) = connection.peer.identity() {
-        record.certificate(identity);
+    match &connection.peer {
+        Peer::Certificate(path) => record.certificate(path.identity()),
+        Peer::Cloudflare(_) => record.via_cloudflare(),
+        Peer::Anonymous => {}
     }
     if let Some(agent) = parts.headers.get(USER_AGENT) {
         record.user_agent(agent.as_bytes());

@@ -1,14 +1,17 @@
-//! The live connections that a certificate opened, so that exactly those can be cut.
+//! What runs for a client, so that exactly that can be cut: its connections, or, on connections
+//! that several clients share, its requests.
 //!
 //! No race: a connection registers first and looks the certificate up again afterwards; whoever
 //! swaps the revocation index does so first and cuts afterwards. Both sides take the same lock, so
 //! either the cut finds the connection or the connection finds the new index.
 
+use std::borrow::Borrow;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use postern_pki::{IssuerId, VerifiedPath};
-use postern_policy::SerialNumber;
+use postern_policy::{CommonName, SerialNumber};
 use tokio_util::sync::CancellationToken;
 
 /// Why a connection ends before its client wanted it to.
@@ -40,15 +43,27 @@ impl CutReason {
     }
 }
 
-/// The wire that ends one connection at once: its streams, uploads and responses with it.
+/// The wire that ends one connection at once: its streams, uploads and responses with it. Or one
+/// request alone.
 #[derive(Default, Debug)]
 pub(crate) struct Cut {
     token: CancellationToken,
     reason: OnceLock<CutReason>,
+    /// The connection that a request is on, and ends with.
+    connection: Option<Arc<Self>>,
 }
 
 impl Cut {
-    /// Cuts the connection; the first reason is the one that is told. Whether it was us.
+    /// The wire of one request on a connection that goes on without it.
+    pub(crate) fn of_request_on(connection: &Arc<Self>) -> Self {
+        Self {
+            token: connection.token.child_token(),
+            reason: OnceLock::new(),
+            connection: Some(Arc::clone(connection)),
+        }
+    }
+
+    /// Cuts it; the first reason is the one that is told. Whether it was us.
     pub(crate) fn now(&self, reason: CutReason) -> bool {
         let first = self.reason.set(reason).is_ok();
         self.token.cancel();
@@ -62,18 +77,28 @@ impl Cut {
 
     /// Why, once it is cut.
     pub(crate) fn reason(&self) -> Option<CutReason> {
-        self.reason.get().copied()
+        let connection = || self.connection.as_ref()?.reason();
+        self.reason.get().copied().or_else(connection)
     }
 }
 
-/// One connection that a certificate opened.
+/// Whom something runs for, as a revocation would say it.
+#[derive(Clone, Debug)]
+pub(crate) enum Subject {
+    /// Whoever holds this certificate.
+    Path(Arc<VerifiedPath>),
+    /// Whoever has this name: which certificate it is, nobody told us.
+    Name(CommonName),
+}
+
+/// One connection or request.
 #[derive(Debug)]
 struct Live {
-    path: Arc<VerifiedPath>,
+    subject: Subject,
     cut: Arc<Cut>,
 }
 
-/// All live connections with a certificate, by every certificate of their paths.
+/// Everything live that a revocation can concern, by every certificate of its path or by name.
 #[derive(Default)]
 pub(crate) struct Registry {
     inner: Mutex<Inner>,
@@ -84,48 +109,61 @@ struct Inner {
     next: u64,
     live: HashMap<u64, Arc<Live>>,
     by_link: HashMap<(IssuerId, SerialNumber), HashSet<u64>>,
+    by_name: HashMap<String, HashSet<u64>>,
 }
 
 impl Registry {
-    /// Enters a connection under its leaf and each intermediate, until the guard is dropped.
-    pub(crate) fn register(
-        self: &Arc<Self>,
-        path: &Arc<VerifiedPath>,
-        cut: &Arc<Cut>,
-    ) -> Registered {
+    /// Enters what runs under leaf and each intermediate, or under the name, until the guard is
+    /// dropped.
+    pub(crate) fn register(self: &Arc<Self>, subject: Subject, cut: &Arc<Cut>) -> Registered {
         let mut inner = self.lock();
         let id = inner.next;
         inner.next += 1;
-        for link in path.links() {
-            inner.by_link.entry(link).or_default().insert(id);
+        match &subject {
+            Subject::Path(path) => {
+                for link in path.links() {
+                    inner.by_link.entry(link).or_default().insert(id);
+                }
+            }
+            Subject::Name(name) => {
+                let name = name.as_str().to_owned();
+                inner.by_name.entry(name).or_default().insert(id);
+            }
         }
-        inner.live.insert(
-            id,
-            Arc::new(Live {
-                path: Arc::clone(path),
-                cut: Arc::clone(cut),
-            }),
-        );
+        let cut = Arc::clone(cut);
+        inner.live.insert(id, Arc::new(Live { subject, cut }));
         Registered {
             registry: Arc::clone(self),
             id,
         }
     }
 
-    /// Cuts every connection whose path holds this certificate; how many those were.
+    /// Cuts everything whose path holds this certificate; how many those were. Under the lock:
+    /// a request that has ended is not cut, nor the next one on its connection.
     pub(crate) fn cut(&self, issuer: IssuerId, serial: SerialNumber, reason: CutReason) -> usize {
-        let doomed: Vec<Arc<Live>> = {
-            let inner = self.lock();
-            let ids = inner.by_link.get(&(issuer, serial)).into_iter().flatten();
-            ids.filter_map(|id| inner.live.get(id)).cloned().collect()
-        };
-        doomed.iter().filter(|live| live.cut.now(reason)).count()
+        let inner = self.lock();
+        inner.cut(inner.by_link.get(&(issuer, serial)), reason)
     }
 
-    /// Looks at every live path again and cuts those that `recheck` gives a reason for.
-    pub(crate) fn sweep(&self, recheck: impl Fn(&VerifiedPath) -> Option<CutReason>) -> usize {
-        let live: Vec<Arc<Live>> = self.lock().live.values().cloned().collect();
-        let cut = |live: &&Arc<Live>| recheck(&live.path).is_some_and(|why| live.cut.now(why));
+    /// Cuts everything that runs under this name.
+    pub(crate) fn cut_name(&self, name: &str, reason: CutReason) -> usize {
+        let inner = self.lock();
+        inner.cut(inner.by_name.get(name), reason)
+    }
+
+    /// Looks at everyone live again and cuts those that `recheck` gives a reason for.
+    pub(crate) fn sweep(&self, recheck: impl Fn(&Subject) -> Option<CutReason>) -> usize {
+        let live: Vec<(u64, Arc<Live>)> = {
+            let inner = self.lock();
+            let live = inner.live.iter();
+            live.map(|(id, live)| (*id, Arc::clone(live))).collect()
+        };
+        let cut = |(id, live): &&(u64, Arc<Live>)| {
+            recheck(&live.subject).is_some_and(|reason| {
+                let inner = self.lock();
+                inner.live.contains_key(id) && live.cut.now(reason)
+            })
+        };
         live.iter().filter(cut).count()
     }
 
@@ -134,7 +172,14 @@ impl Registry {
     }
 }
 
-/// Keeps one connection in the registry.
+impl Inner {
+    fn cut(&self, ids: Option<&HashSet<u64>>, reason: CutReason) -> usize {
+        let live = ids.into_iter().flatten().filter_map(|id| self.live.get(id));
+        live.filter(|live| live.cut.now(reason)).count()
+    }
+}
+
+/// Keeps one connection or request in the registry.
 pub(crate) struct Registered {
     registry: Arc<Registry>,
     id: u64,
@@ -146,13 +191,26 @@ impl Drop for Registered {
         let Some(live) = inner.live.remove(&self.id) else {
             return;
         };
-        for link in live.path.links() {
-            if let Some(ids) = inner.by_link.get_mut(&link) {
-                ids.remove(&self.id);
-                if ids.is_empty() {
-                    inner.by_link.remove(&link);
+        match &live.subject {
+            Subject::Path(path) => {
+                for link in path.links() {
+                    leave(&mut inner.by_link, &link, self.id);
                 }
             }
+            Subject::Name(name) => leave(&mut inner.by_name, name.as_str(), self.id),
+        }
+    }
+}
+
+fn leave<K, Q>(entries: &mut HashMap<K, HashSet<u64>>, key: &Q, id: u64)
+where
+    K: Borrow<Q> + Eq + Hash,
+    Q: Eq + Hash + ?Sized,
+{
+    if let Some(ids) = entries.get_mut(key) {
+        ids.remove(&id);
+        if ids.is_empty() {
+            entries.remove(key);
         }
     }
 }
@@ -175,6 +233,10 @@ mod tests {
         )
     }
 
+    fn name(name: &str) -> Subject {
+        Subject::Name(CommonName::parse(name).unwrap())
+    }
+
     #[test]
     fn a_serial_cuts_its_connections_and_an_intermediate_cuts_all_below_it() {
         let pki = TestPki::new();
@@ -188,7 +250,7 @@ mod tests {
         let _guards: Vec<_> = paths
             .iter()
             .zip(&cuts)
-            .map(|(path, cut)| registry.register(path, cut))
+            .map(|(path, cut)| registry.register(Subject::Path(Arc::clone(path)), cut))
             .collect();
 
         let (issuer, serial) = paths[0].links().next().unwrap();
@@ -203,15 +265,41 @@ mod tests {
     }
 
     #[test]
+    fn a_name_cuts_its_requests_and_neither_their_connection_nor_others_on_it() {
+        let registry = Arc::new(Registry::default());
+        let connection = Arc::new(Cut::default());
+        let request = || Arc::new(Cut::of_request_on(&connection));
+        let (bad, good) = (request(), request());
+        let _guards = [
+            registry.register(name("device-bad"), &bad),
+            registry.register(name("device-good"), &good),
+        ];
+        assert_eq!(registry.cut_name("device-bad", CutReason::Revoked), 1);
+        assert_eq!(bad.reason(), Some(CutReason::Revoked));
+        assert_eq!((good.reason(), connection.reason()), (None, None));
+        // What ends the connection ends whatever is on it.
+        connection.now(CutReason::Idle);
+        assert_eq!(good.reason(), Some(CutReason::Idle));
+        assert!(good.token.is_cancelled());
+    }
+
+    #[test]
     fn what_has_ended_is_forgotten() {
         let pki = TestPki::new();
         let registry = Arc::new(Registry::default());
         let path = path(&pki, "device-1");
-        let guard = registry.register(&path, &Arc::new(Cut::default()));
+        let cut = Arc::new(Cut::default());
+        let guards = [
+            registry.register(Subject::Path(Arc::clone(&path)), &cut),
+            registry.register(name("device-1"), &cut),
+        ];
         assert_eq!(registry.sweep(|_| None), 0);
-        drop(guard);
+        drop(guards);
+        assert_eq!(registry.cut_name("device-1", CutReason::Held), 0);
         let (issuer, serial) = path.links().next().unwrap();
         assert_eq!(registry.cut(issuer, serial, CutReason::Held), 0);
-        assert!(registry.lock().by_link.is_empty());
+        let inner = registry.lock();
+        assert!(inner.by_link.is_empty() && inner.by_name.is_empty());
+        assert_eq!(cut.reason(), None);
     }
 }

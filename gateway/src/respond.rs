@@ -12,6 +12,7 @@ use postern_policy::{Denial, RouteError};
 use serde::Serialize;
 
 use crate::body::ClientBodyError;
+use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RequestId};
 use crate::forward::UpstreamError;
 use crate::headers::{FramingError, X_REQUEST_ID};
@@ -38,6 +39,8 @@ pub(crate) enum Refusal {
     Peer(#[from] Rejection),
     #[error(transparent)]
     Token(#[from] TokenRefusal),
+    #[error(transparent)]
+    Cloudflare(#[from] CloudflareRefusal),
     /// Nothing was presented, and that is not enough.
     #[error("neither a certificate nor a token was presented: {0}")]
     Unauthenticated(Denial),
@@ -71,6 +74,7 @@ impl Refusal {
             Self::Route(RouteError::NoApplication) => StatusCode::NOT_FOUND,
             Self::Peer(_) | Self::Token(_) | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Cloudflare(refusal) => refusal.status(),
             Self::Upstream(error) => upstream_status(error),
         }
     }
@@ -88,6 +92,7 @@ impl Refusal {
             Self::Route(RouteError::AmbiguousPath) => "ambiguous_path",
             Self::Peer(rejection) => rejection.code(),
             Self::Token(refusal) => refusal.code(),
+            Self::Cloudflare(refusal) => refusal.code(),
             Self::Unauthenticated(_) => "no_credentials",
             Self::Denied(denial) => denial.reason(),
             Self::Upstream(error) => upstream_code(error),
@@ -98,6 +103,7 @@ impl Refusal {
     fn public_code(&self) -> &'static str {
         match self {
             Self::Token(refusal) => refusal.public_code(),
+            Self::Cloudflare(refusal) => refusal.public_code(),
             Self::EventLogStalled
             | Self::Target(_)
             | Self::Framing(_)
@@ -127,7 +133,8 @@ impl Refusal {
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)
-            | Self::Token(_) => {
+            | Self::Token(_)
+            | Self::Cloudflare(_) => {
                 record.refused(self.code(), &self.to_string());
             }
         }

@@ -96,6 +96,19 @@ fn check<'t>(
     if !matches || secret.is_empty() {
         return Err(TokenRefusal::WrongSecret);
     }
+    Ok((in_force(entry, now)?, presented))
+}
+
+/// The token of a client id whose secret somebody else has checked.
+pub(crate) fn of_client_id<'t>(
+    client_id: &str,
+    tokens: &'t TokenTable,
+    now: UnixTime,
+) -> Result<&'t TokenEntry, TokenRefusal> {
+    in_force(tokens.find(client_id).ok_or(TokenRefusal::Unknown)?, now)
+}
+
+fn in_force(entry: &TokenEntry, now: UnixTime) -> Result<&TokenEntry, TokenRefusal> {
     if !entry.enabled {
         return Err(TokenRefusal::Disabled);
     }
@@ -105,7 +118,7 @@ fn check<'t>(
     {
         return Err(TokenRefusal::Expired);
     }
-    Ok((entry, presented))
+    Ok(entry)
 }
 
 fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, TokenRefusal> {

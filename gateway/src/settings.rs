@@ -3,11 +3,12 @@
 //! The only constructor is [`Settings::load`], and it is the same for start, reload and
 //! `gateway check`. It collects every error, not the first.
 
+mod cloudflare;
 mod files;
 mod limits;
+mod listen;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +21,20 @@ use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 pub(crate) use self::limits::Limits;
-use crate::config::{GatewayConfig, WhenStaleConfig};
+pub use self::listen::ListenAddress;
+use crate::cloudflare::BehindCloudflare;
+use crate::config::{GatewayConfig, PeerConfig, WhenStaleConfig};
 use crate::event::EventTarget;
-use crate::follow::FollowSettings;
+use crate::follow::{FollowSettings, NamesUse};
 
 /// What the gateway runs on; made by [`Settings::load`] only.
 #[derive(Clone)]
 pub struct Settings {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: ListenAddress,
     pub(crate) state: PathBuf,
     pub(crate) events: EventTarget,
-    pub(crate) server_key: Arc<CertifiedKey>,
+    /// None: plain HTTP, to a tunnel on this machine.
+    pub(crate) server_key: Option<Arc<CertifiedKey>>,
     pub(crate) anchors: TrustAnchors,
     pub(crate) follow: FollowSettings,
     pub(crate) when_stale: WhenStale,
@@ -38,6 +42,7 @@ pub struct Settings {
     pub(crate) drain: Duration,
     pub(crate) limits: Limits,
     pub(crate) applications: Arc<ApplicationSet>,
+    pub(crate) behind_cloudflare: Option<BehindCloudflare>,
 }
 
 impl fmt::Debug for Settings {
@@ -62,11 +67,8 @@ impl Settings {
         let mut errors = Vec::new();
         let at = |path: &Path| base.join(path);
         let state = at(config.state.get_ref());
-        let listen = keep(listen(&config.listen), &mut errors);
-        let server_key = keep(
-            files::server_key(&config.certificate, &config.key, base),
-            &mut errors,
-        );
+        let listen = keep(listen::listen(&config.listen, base), &mut errors);
+        let server_key = keep(server_key(&config, base), &mut errors);
         let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
         let follow = keep(follow(&config, base, state.clone()), &mut errors);
         let when_stale = keep(when_stale(config.when_stale.as_ref()), &mut errors);
@@ -76,6 +78,11 @@ impl Settings {
         );
         let drain = keep(limits::duration(config.drain.as_ref(), DRAIN), &mut errors);
         let limits = keep(Limits::load(&config.limits), &mut errors);
+        let front = config.behind_cloudflare.as_ref().map(|front| {
+            cloudflare::behind_cloudflare(front, listen.as_ref(), &applications, base)
+        });
+        let behind_cloudflare = keep(front.transpose(), &mut errors);
+        let only_for_tunnel = keep(needs_a_tunnel(&config, listen.as_ref()), &mut errors);
         let events = match config.events.as_ref().map(Spanned::get_ref) {
             None => EventTarget::Stdout,
             Some(word) if word == "stdout" => EventTarget::Stdout,
@@ -94,6 +101,7 @@ impl Settings {
                 drain: drain?,
                 limits: limits?,
                 applications: Arc::new(applications),
+                behind_cloudflare: only_for_tunnel.and(behind_cloudflare)?,
             })
         })();
         all.ok_or(errors)
@@ -101,8 +109,8 @@ impl Settings {
 
     /// The address that will be bound.
     #[must_use]
-    pub fn listen(&self) -> SocketAddr {
-        self.listen
+    pub fn listen(&self) -> &ListenAddress {
+        &self.listen
     }
 
     /// The folder where the pid file and the outcome of the last reload are found.
@@ -164,12 +172,17 @@ impl Settings {
 
     /// The new settings as far as a running gateway can take them.
     pub(crate) fn keeping_what_needs_a_restart(mut self, old: &Self) -> Self {
-        self.listen = old.listen;
+        self.listen.clone_from(&old.listen);
         self.state.clone_from(&old.state);
         self.follow.state.clone_from(&old.follow.state);
         self.events.clone_from(&old.events);
         self.limits.max_connections = old.limits.max_connections;
         self.limits.max_handshakes = old.limits.max_handshakes;
+        if let (Some(new), Some(old)) = (&mut self.behind_cloudflare, &old.behind_cloudflare)
+            && new.keys.source() == old.keys.source()
+        {
+            new.keys = Arc::clone(&old.keys);
+        }
         self
     }
 }
@@ -188,18 +201,42 @@ fn error<T>(at: &Spanned<T>, message: String, hint: &str) -> Vec<ConfigError> {
     }]
 }
 
-fn listen(value: &Spanned<String>) -> Result<SocketAddr, Vec<ConfigError>> {
-    value.get_ref().parse().map_err(|_| {
-        let message = format!(
-            "`listen` is {:?}, which is not an address with a port",
-            value.get_ref()
-        );
-        error(
-            value,
-            message,
-            "write an IP address and a port: listen = \"0.0.0.0:8443\"",
-        )
-    })
+/// The server certificate; a tunnel needs none, and one that is there would mislead.
+fn server_key(
+    config: &GatewayConfig,
+    base: &Path,
+) -> Result<Option<Arc<CertifiedKey>>, Vec<ConfigError>> {
+    let front = config.behind_cloudflare.as_ref();
+    let is_tunnel = front.is_some_and(|front| matches!(front.peer.get_ref(), PeerConfig::Tunnel));
+    match (&config.certificate, &config.key) {
+        (None, None) if is_tunnel => Ok(None),
+        (Some(unused), _) | (None, Some(unused)) if is_tunnel => Err(error(
+            unused,
+            "cloudflared connects without TLS, and no certificate is shown to it".to_owned(),
+            "remove `certificate` and `key`",
+        )),
+        (Some(certificate), Some(key)) => files::server_key(certificate, key, base).map(Some),
+        (None, _) | (_, None) => Err(vec![ConfigError {
+            span: None,
+            message: "`[gateway]` needs the server's `certificate` and its `key`".to_owned(),
+            hint: Some("write certificate = \"server.crt\" and key = \"server.key\"".to_owned()),
+        }]),
+    }
+}
+
+/// Whoever else may connect speaks TLS over TCP.
+fn needs_a_tunnel(
+    config: &GatewayConfig,
+    listen: Option<&ListenAddress>,
+) -> Result<(), Vec<ConfigError>> {
+    match (listen, &config.behind_cloudflare) {
+        (Some(ListenAddress::Unix(_)), None) => Err(error(
+            &config.listen,
+            "a Unix socket is for cloudflared".to_owned(),
+            "add [gateway.behind_cloudflare] with peer = \"tunnel\", or listen on an address",
+        )),
+        _ => Ok(()),
+    }
 }
 
 fn when_stale(value: Option<&Spanned<WhenStaleConfig>>) -> Result<WhenStale, Vec<ConfigError>> {
@@ -274,6 +311,10 @@ fn follow(
         directories,
         crls: crls.collect(),
         state,
+        names: match config.behind_cloudflare {
+            Some(_) => NamesUse::Needed,
+            None => NamesUse::Unused,
+        },
     };
     if errors.is_empty() {
         Ok(settings)

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
+use postern_pki::{Rejection, VerifiedPath};
+use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -11,13 +13,13 @@ use crate::follow::View;
 use crate::forward::Upstreams;
 use crate::registry::Registry;
 use crate::settings::Settings;
-use crate::tls::ServerConfigs;
+use crate::tls::Transport;
 use crate::verifier::Gate;
 
 /// One configuration in force. Only the gate inside moves: with the news of the followed sources.
 pub(crate) struct Snapshot {
     pub(crate) settings: Settings,
-    pub(crate) tls: ServerConfigs,
+    pub(crate) transport: Transport,
     pub(crate) gate: Arc<ArcSwap<Gate>>,
     pub(crate) upstreams: Upstreams,
     /// Counts configurations from 1; a reload that is refused does not count.
@@ -49,10 +51,10 @@ impl Snapshot {
     ) -> Self {
         let gate = Gate::new(&settings.anchors, view, settings.when_stale);
         let gate = Arc::new(ArcSwap::from_pointee(gate));
-        let tls = ServerConfigs::new(&settings.server_key, &gate);
+        let transport = Transport::new(&settings, &gate);
         Self {
             settings,
-            tls,
+            transport,
             gate,
             upstreams,
             generation,
@@ -88,6 +90,23 @@ impl State {
     /// The configuration in force now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Looks at a path again that `accepted` let in: as things are now, which may be under another
+    /// configuration.
+    pub(crate) fn recheck(
+        &self,
+        path: &VerifiedPath,
+        accepted: &Snapshot,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        let current = self.snapshot();
+        let gate = current.gate.load();
+        if current.generation == accepted.generation {
+            gate.recheck(path, now)
+        } else {
+            gate.recheck_trust(path, now)
+        }
     }
 
     /// Puts another configuration in force.

@@ -5,42 +5,86 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use postern_policy::ClientAuth;
 use rustls::crypto::aws_lc_rs;
-use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{NoKeyLog, ServerConfig};
+use rustls::{NoKeyLog, RootCertStore, ServerConfig};
+use rustls_pki_types::CertificateDer;
 
+use crate::cloudflare::CloudflarePeer;
+use crate::settings::Settings;
 use crate::verifier::{ClientVerifier, Gate};
 
-/// The server configuration of each scope.
-pub(crate) struct ServerConfigs {
-    requested: Arc<ServerConfig>,
-    required: Arc<ServerConfig>,
+/// How connections are taken.
+pub(crate) enum Transport {
+    /// TLS with clients, by the scope of the host.
+    Clients {
+        requested: Arc<ServerConfig>,
+        required: Arc<ServerConfig>,
+    },
+    /// TLS with Cloudflare, whatever the host: the client's certificate ended at the edge.
+    Cloudflare(Arc<ServerConfig>),
+    /// Plain HTTP with `cloudflared` on this machine.
+    Plain,
 }
 
-impl ServerConfigs {
-    /// Both configurations over one gate and one server certificate.
-    pub(crate) fn new(key: &Arc<CertifiedKey>, gate: &Arc<ArcSwap<Gate>>) -> Self {
-        Self {
-            requested: server_config(key, ClientVerifier::new(Arc::clone(gate), false)),
-            required: server_config(key, ClientVerifier::new(Arc::clone(gate), true)),
+impl Transport {
+    /// The configurations over one gate and one server certificate.
+    pub(crate) fn new(settings: &Settings, gate: &Arc<ArcSwap<Gate>>) -> Self {
+        let Some(key) = &settings.server_key else {
+            return Self::Plain;
+        };
+        let client = |mandatory| Arc::new(ClientVerifier::new(Arc::clone(gate), mandatory));
+        match settings
+            .behind_cloudflare
+            .as_ref()
+            .map(|front| &*front.peer)
+        {
+            None => Self::Clients {
+                requested: server_config(key, client(false)),
+                required: server_config(key, client(true)),
+            },
+            Some(CloudflarePeer::OriginPull(roots)) => {
+                Self::Cloudflare(server_config(key, origin_pull(roots)))
+            }
+            Some(CloudflarePeer::Addresses(_) | CloudflarePeer::Tunnel) => {
+                Self::Cloudflare(server_config(key, Arc::new(NoClientAuth)))
+            }
         }
     }
 
-    /// The configuration for a scope.
-    pub(crate) fn of(&self, scope: ClientAuth) -> &Arc<ServerConfig> {
-        match scope {
-            ClientAuth::Requested => &self.requested,
-            ClientAuth::Required => &self.required,
+    /// The configuration for a scope; none where there is no TLS.
+    pub(crate) fn of(&self, scope: ClientAuth) -> Option<&Arc<ServerConfig>> {
+        match (self, scope) {
+            (Self::Clients { requested, .. }, ClientAuth::Requested) => Some(requested),
+            (Self::Clients { required, .. }, ClientAuth::Required) => Some(required),
+            (Self::Cloudflare(config), ClientAuth::Requested | ClientAuth::Required) => {
+                Some(config)
+            }
+            (Self::Plain, ClientAuth::Requested | ClientAuth::Required) => None,
         }
     }
 }
 
-fn server_config(key: &Arc<CertifiedKey>, verifier: ClientVerifier) -> Arc<ServerConfig> {
+/// Authenticated origin pulls: the certificate is Cloudflare's, never an identity of a client.
+fn origin_pull(roots: &[CertificateDer<'static>]) -> Arc<dyn ClientCertVerifier> {
+    let mut anchors = RootCertStore::empty();
+    anchors.add_parsable_certificates(roots.iter().cloned());
+    let provider = Arc::new(aws_lc_rs::default_provider());
+    WebPkiClientVerifier::builder_with_provider(Arc::new(anchors), provider)
+        .build()
+        .expect("the anchors were tried when the configuration was checked")
+}
+
+fn server_config(
+    key: &Arc<CertifiedKey>,
+    verifier: Arc<dyn ClientCertVerifier>,
+) -> Arc<ServerConfig> {
     let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("the aws-lc-rs provider has suites for TLS 1.3 and 1.2")
-        .with_client_cert_verifier(Arc::new(verifier))
+        .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::clone(key))));
     config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP11.to_vec()];
     // No resumption: a resumed session does not call the client verifier.

@@ -13,7 +13,7 @@ use postern_pki::{
     Certificate, LeafProfile, PathRole, PathVerifier, Rejection, TrustAnchors, VerifiedPath,
     WhenStale,
 };
-use postern_policy::CertificateIdentity;
+use postern_policy::{CertificateIdentity, CommonName};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
@@ -22,7 +22,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use crate::follow::View;
+use crate::follow::{NameRefusal, View};
 
 /// Trust and revocation as one value, swapped whole.
 pub(crate) struct Gate {
@@ -77,6 +77,11 @@ impl Gate {
     pub(crate) fn recheck(&self, path: &VerifiedPath, now: UnixTime) -> Result<(), Rejection> {
         check_validity(path, now.as_secs())?;
         self.view.index.check(path, self.when_stale, now)
+    }
+
+    /// Whether a name that somebody else verified is to be believed.
+    pub(crate) fn check_name(&self, name: &CommonName, now: UnixTime) -> Result<(), NameRefusal> {
+        self.view.names.check(name, self.when_stale, now)
     }
 
     /// As [`recheck`](Self::recheck), signatures and trust anchors included.

@@ -111,6 +111,12 @@ impl Application {
     pub fn decide(&self, credentials: &Credentials<'_>) -> Verdict {
         decision::decide(&self.policies, credentials)
     }
+
+    /// Decides about a person whom Cloudflare logged in for this application: everybody gets in
+    /// whom no `deny` policy here names.
+    pub fn decide_person(&self, credentials: &Credentials<'_>) -> Verdict {
+        decision::decide_person(&self.policies, credentials)
+    }
 }
 
 fn check(
@@ -161,6 +167,8 @@ pub struct CloudflareApplication {
     pub skip_interstitial: Option<bool>,
     /// Who else manages the application.
     pub managed_by: Option<String>,
+    /// The audience tag in the JWTs that Access makes for it: 64 hex digits.
+    pub aud: Option<String>,
 }
 
 /// Why something is not an application.

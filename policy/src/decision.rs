@@ -55,6 +55,8 @@ pub enum Method {
     Mtls,
     /// A service token.
     ServiceToken,
+    /// A login at Cloudflare.
+    Login,
     /// Nothing: the address, or anyone.
     None,
 }
@@ -65,6 +67,7 @@ impl Method {
         match self {
             Self::Mtls => "mtls",
             Self::ServiceToken => "service_token",
+            Self::Login => "login",
             Self::None => "none",
         }
     }
@@ -100,36 +103,56 @@ pub enum Verdict {
 /// and it cannot be written down.
 ///
 /// ```compile_fail,E0451
-/// fn forged(policy: std::sync::Arc<postern_policy::Policy>) -> postern_policy::Permit {
-///     postern_policy::Permit { policy, include: 0, method: postern_policy::Method::Mtls }
+/// fn forged() -> postern_policy::Permit {
+///     postern_policy::Permit { grounds: unimplemented!() }
 /// }
 /// ```
 #[derive(Debug)]
 #[must_use = "a permit is spent by covering the request it was made for"]
 pub struct Permit {
-    policy: Arc<Policy>,
-    include: usize,
-    method: Method,
+    grounds: Grounds,
+}
+
+#[derive(Debug)]
+enum Grounds {
+    Policy {
+        policy: Arc<Policy>,
+        include: usize,
+        method: Method,
+    },
+    /// Access let a person in, and the file says that this is enough.
+    Person,
 }
 
 impl Permit {
-    /// The policy that admits the request.
+    /// The policy that admits the request; where the file admits people, the table that says so.
     pub fn policy(&self) -> &str {
-        self.policy.name().as_str()
+        match &self.grounds {
+            Grounds::Policy { policy, .. } => policy.name().as_str(),
+            Grounds::Person => "gateway.behind_cloudflare",
+        }
     }
 
     /// The `include` rule that matched, as it stands in the file.
     pub fn rule(&self) -> String {
-        self.policy
-            .include()
-            .get(self.include)
-            .map(ToString::to_string)
-            .expect("the index of the rule that matched")
+        match &self.grounds {
+            Grounds::Policy {
+                policy, include, ..
+            } => policy
+                .include()
+                .get(*include)
+                .map(ToString::to_string)
+                .expect("the index of the rule that matched"),
+            Grounds::Person => String::from("identity = \"admit\""),
+        }
     }
 
     /// What the client proved itself with.
     pub fn method(&self) -> Method {
-        self.method
+        match &self.grounds {
+            Grounds::Policy { method, .. } => *method,
+            Grounds::Person => Method::Login,
+        }
     }
 
     /// Spends the permit on the request it was made for.
@@ -261,13 +284,25 @@ pub(crate) fn decide(policies: &[Arc<Policy>], credentials: &Credentials<'_>) ->
         if let Evaluation::Matches { index, .. } = policy.evaluate(credentials) {
             let method = method(policy, index);
             return Verdict::Permit(Permit {
-                policy: Arc::clone(policy),
-                include: index,
-                method,
+                grounds: Grounds::Policy {
+                    policy: Arc::clone(policy),
+                    include: index,
+                    method,
+                },
             });
         }
     }
     Verdict::Denial(denial(policies, credentials))
+}
+
+/// Decides about a person whom Access admitted; the policies that admit are about machines.
+pub(crate) fn decide_person(policies: &[Arc<Policy>], credentials: &Credentials<'_>) -> Verdict {
+    match denied(policies, credentials) {
+        Some(denial) => Verdict::Denial(denial),
+        None => Verdict::Permit(Permit {
+            grounds: Grounds::Person,
+        }),
+    }
 }
 
 /// The included rule's method; where that proves nothing (an address), the first required proof's.
@@ -280,17 +315,25 @@ fn method(policy: &Policy, include: usize) -> Method {
         .unwrap_or(Method::None)
 }
 
-fn denial(policies: &[Arc<Policy>], credentials: &Credentials<'_>) -> Denial {
-    let denying = policies
+/// The first `deny` policy that matches.
+fn denied(policies: &[Arc<Policy>], credentials: &Credentials<'_>) -> Option<Denial> {
+    let mut denying = policies
         .iter()
         .filter(|policy| policy.decision() == Decision::Deny);
-    for policy in denying {
-        if let Evaluation::Matches { rule, .. } = policy.evaluate(credentials) {
-            return Denial::DeniedBy {
-                policy: policy.name().clone(),
-                rule: rule.to_string(),
-            };
-        }
+    denying.find_map(|policy| match policy.evaluate(credentials) {
+        Evaluation::Matches { rule, .. } => Some(Denial::DeniedBy {
+            policy: policy.name().clone(),
+            rule: rule.to_string(),
+        }),
+        Evaluation::NotIncluded
+        | Evaluation::RequirementNotMet { .. }
+        | Evaluation::Excluded { .. } => None,
+    })
+}
+
+fn denial(policies: &[Arc<Policy>], credentials: &Credentials<'_>) -> Denial {
+    if let Some(denial) = denied(policies, credentials) {
+        return denial;
     }
     let admitting = policies.iter().filter(|policy| policy.decision().admits());
     let mut near_miss = Denial::NoPolicyMatched;

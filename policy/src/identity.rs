@@ -31,11 +31,36 @@ pub struct CertificateIdentity {
     pub not_after: u64,
 }
 
+/// How much of a client's certificate is known.
+#[derive(Clone, Copy, Debug)]
+pub enum CertificateFacts<'a> {
+    /// The certificate itself was seen and verified.
+    Whole(&'a CertificateIdentity),
+    /// Somebody who verified it told its name and nothing else, as Cloudflare's JWT does.
+    NameOnly(&'a CommonName),
+}
+
+impl<'a> CertificateFacts<'a> {
+    /// The common name, if the certificate has a usable one.
+    pub fn common_name(self) -> Option<&'a CommonName> {
+        match self {
+            Self::Whole(identity) => identity.common_name.as_ref(),
+            Self::NameOnly(name) => Some(name),
+        }
+    }
+}
+
+impl<'a> From<&'a CertificateIdentity> for CertificateFacts<'a> {
+    fn from(identity: &'a CertificateIdentity) -> Self {
+        Self::Whole(identity)
+    }
+}
+
 /// Everything a request brought: each part is either absent or verified.
 #[derive(Clone, Copy, Debug)]
 pub struct Credentials<'a> {
-    /// The client certificate of the connection.
-    pub certificate: Option<&'a CertificateIdentity>,
+    /// The client certificate.
+    pub certificate: Option<CertificateFacts<'a>>,
     /// The service token of the request.
     pub token: Option<&'a TokenName>,
     /// Where the client connects from.

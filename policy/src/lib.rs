@@ -39,7 +39,7 @@ pub use duration::{DurationError, parse_duration};
 pub use edge::Edge;
 pub use fingerprint::{Fingerprint, FingerprintError};
 pub use host::{HostName, HostNameError};
-pub use identity::{CertificateIdentity, Credentials};
+pub use identity::{CertificateFacts, CertificateIdentity, Credentials};
 pub use name::{ApplicationName, NameError, PolicyName, TokenName};
 pub use path::{PathPrefix, PathPrefixError};
 pub use pattern::{CommonNamePattern, PatternError};

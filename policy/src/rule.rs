@@ -5,8 +5,8 @@ use std::fmt;
 use ipnet::IpNet;
 
 use crate::{
-    CertificateIdentity, CommonName, CommonNamePattern, Credentials, Fingerprint, Method,
-    TokenName, text,
+    CertificateFacts, CertificateIdentity, CommonName, CommonNamePattern, Credentials, Fingerprint,
+    Method, TokenName, text,
 };
 
 /// One question about the credentials of a request.
@@ -54,16 +54,19 @@ impl Rule {
             // A dual-stack listener shows IPv4 clients as `::ffff:192.0.2.1`.
             Self::Ip(network) => network.contains(&credentials.address.to_canonical()),
             Self::Geo(_) => false,
-            Self::Certificate
-            | Self::CommonName(_)
-            | Self::CommonNamePattern(_)
-            | Self::Issuer(_)
+            Self::Certificate => credentials.certificate.is_some(),
+            Self::CommonName(name) => common_name(credentials) == Some(name),
+            Self::CommonNamePattern(pattern) => {
+                common_name(credentials).is_some_and(|name| pattern.matches(name))
+            }
+            Self::Issuer(_)
             | Self::Organization(_)
             | Self::SubjectCountry(_)
             | Self::SanDns(_)
-            | Self::SanUri(_) => credentials
-                .certificate
-                .is_some_and(|identity| self.matches_certificate(identity)),
+            | Self::SanUri(_) => match credentials.certificate {
+                Some(CertificateFacts::Whole(identity)) => self.matches_certificate(identity),
+                Some(CertificateFacts::NameOnly(_)) | None => false,
+            },
         }
     }
 
@@ -71,7 +74,28 @@ impl Rule {
     ///
     /// A rule that cannot be answered here excludes: what is not known never admits.
     pub(crate) fn excludes(&self, credentials: &Credentials<'_>) -> bool {
-        matches!(self, Self::Geo(_)) || self.matches(credentials)
+        !self.can_be_answered(credentials) || self.matches(credentials)
+    }
+
+    /// Whether the credentials hold what the rule asks about.
+    fn can_be_answered(&self, credentials: &Credentials<'_>) -> bool {
+        match self {
+            Self::Geo(_) => false,
+            Self::Issuer(_)
+            | Self::Organization(_)
+            | Self::SubjectCountry(_)
+            | Self::SanDns(_)
+            | Self::SanUri(_) => {
+                !matches!(credentials.certificate, Some(CertificateFacts::NameOnly(_)))
+            }
+            Self::Certificate
+            | Self::Everyone
+            | Self::CommonName(_)
+            | Self::CommonNamePattern(_)
+            | Self::ServiceToken(_)
+            | Self::AnyValidServiceToken
+            | Self::Ip(_) => true,
+        }
     }
 
     /// Whether only a request with a certificate can satisfy the rule.
@@ -126,14 +150,9 @@ impl Rule {
         }
     }
 
+    /// What only the certificate itself can tell.
     fn matches_certificate(&self, identity: &CertificateIdentity) -> bool {
         match self {
-            Self::Certificate => true,
-            Self::CommonName(name) => identity.common_name.as_ref() == Some(name),
-            Self::CommonNamePattern(pattern) => identity
-                .common_name
-                .as_ref()
-                .is_some_and(|name| pattern.matches(name)),
             Self::Issuer(issuer) => issuer.matches(identity),
             Self::Organization(name) => identity.organizations.contains(name),
             Self::SubjectCountry(code) => identity
@@ -146,7 +165,10 @@ impl Rule {
                 .iter()
                 .any(|n| n.eq_ignore_ascii_case(name)),
             Self::SanUri(uri) => identity.san_uri.contains(uri),
-            Self::Everyone
+            Self::Certificate
+            | Self::Everyone
+            | Self::CommonName(_)
+            | Self::CommonNamePattern(_)
             | Self::ServiceToken(_)
             | Self::AnyValidServiceToken
             | Self::Ip(_)
@@ -173,6 +195,10 @@ impl fmt::Display for Rule {
             | Self::SanUri(value) => f.write_str(&text::quoted(value)),
         }
     }
+}
+
+fn common_name<'a>(credentials: &Credentials<'a>) -> Option<&'a CommonName> {
+    credentials.certificate?.common_name()
 }
 
 /// How an issuer is told: by its name, or by its certificate.

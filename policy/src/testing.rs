@@ -83,7 +83,7 @@ pub(crate) fn nothing() -> Credentials<'static> {
 
 pub(crate) fn with_certificate(identity: &CertificateIdentity) -> Credentials<'_> {
     Credentials {
-        certificate: Some(identity),
+        certificate: Some(identity.into()),
         ..nothing()
     }
 }
@@ -100,7 +100,7 @@ pub(crate) fn with_both<'a>(
     name: &'a TokenName,
 ) -> Credentials<'a> {
     Credentials {
-        certificate: Some(identity),
+        certificate: Some(identity.into()),
         token: Some(name),
         ..nothing()
     }

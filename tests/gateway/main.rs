@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod behind_cloudflare;
 mod certificates;
 mod downgrade;
 mod events;

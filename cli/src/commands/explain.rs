@@ -180,7 +180,7 @@ fn decide(
     let address = address.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
     let name = Some(application.name().to_string());
     match application.decide(&Credentials {
-        certificate,
+        certificate: certificate.map(Into::into),
         token,
         address,
     }) {

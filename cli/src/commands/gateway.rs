@@ -117,6 +117,14 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
             report.server_not_after.clone().unwrap_or_default(),
         ),
     ];
+    fields.extend(report.behind_cloudflare.as_ref().map(|front| {
+        let certificate = front.client_certificate.unwrap_or("none");
+        let text = format!(
+            "{}, issuer {}, keys at {}, identity {}, client certificates in {certificate}",
+            front.peer, front.issuer, front.jwks, front.identity
+        );
+        ("behind cloudflare", text)
+    }));
     fields.extend(
         report
             .trust_anchors

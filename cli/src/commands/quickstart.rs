@@ -47,7 +47,7 @@ pub(crate) fn run(args: &QuickstartArgs) -> Outcome {
     gateway::runtime()?.block_on(async {
         let echo = echo::bind(playground.upstream_port()?).await?;
         let server = Gateway::bind(settings, gateway::loader(playground.config()))?;
-        let address = server.address();
+        let address = server.address().tcp().expect("quickstart listens on TCP");
         let echoing = tokio::spawn(echo::serve(echo));
         let outcome = if args.once {
             let handle = tokio::spawn(server.run(std::future::pending()));

@@ -26,9 +26,33 @@ impl Client {
         Ok(listed.unwrap_or_default())
     }
 
-    /// Reads the non-identity logins of at most 7 days, oldest first; at most 10,000 of them.
+    /// Reads the non-identity logins of at most 7 days, oldest first. Cloudflare samples this log
+    /// when there is much of it: a login that is not in it may have been.
     /// <https://developers.cloudflare.com/analytics/graphql-api/tutorials/querying-access-login-events/>
     pub async fn login_events(
+        &self,
+        account: &str,
+        query: &LoginQuery,
+    ) -> Result<Vec<LoginEvent>, ApiError> {
+        let mut query = query.clone();
+        let mut events = Vec::new();
+        for _ in 0..MOST_PAGES {
+            let page = self.login_page(account, &query).await?;
+            let is_last = page.len() < PAGE;
+            append(&mut events, page);
+            if is_last {
+                return Ok(events);
+            }
+            // The page may have been cut within one moment: that moment is asked for again.
+            query.since = events.last().map_or(query.since, |it| it.datetime.clone());
+        }
+        // Silence would look like "the old secret is quiet".
+        let told = format!("there are more than {} logins", MOST_PAGES * PAGE);
+        let call = Call::post(path(&["graphql"]));
+        Err(call.failed(ApiErrorKind::Unreadable(told)))
+    }
+
+    async fn login_page(
         &self,
         account: &str,
         query: &LoginQuery,
@@ -39,6 +63,17 @@ impl Client {
         let answer = self.transport.send(&call).await?;
         events(&answer).map_err(|kind| call.failed(kind))
     }
+}
+
+/// Appends a page, less what the last one ended with.
+fn append(events: &mut Vec<LoginEvent>, page: Vec<LoginEvent>) {
+    let end = events.last().map(|it| it.datetime.clone());
+    let known = events.iter().rev();
+    let known: Vec<_> = known
+        .take_while(|it| Some(&it.datetime) == end.as_ref())
+        .cloned()
+        .collect();
+    events.extend(page.into_iter().filter(|it| !known.contains(it)));
 }
 
 fn graphql(account: &str, query: &LoginQuery) -> Value {
@@ -58,7 +93,7 @@ fn graphql(account: &str, query: &LoginQuery) -> Value {
     let query = format!(
         "query nonIdentityLogins($accountTag: string, $datetimeStart: string, \
          $datetimeEnd: string{declared}) {{ viewer {{ accounts(filter: {{accountTag: $accountTag}}) \
-         {{ accessLoginRequestsAdaptiveGroups(limit: 10000, filter: {{datetime_geq: \
+         {{ accessLoginRequestsAdaptiveGroups(limit: {PAGE}, filter: {{datetime_geq: \
          $datetimeStart, datetime_leq: $datetimeEnd, identityProvider: \"nonidentity\"{filter}}}, \
          orderBy: [datetime_ASC]) {{ dimensions {{ {DIMENSIONS} }} }} }} }} }}"
     );
@@ -121,6 +156,9 @@ struct Group {
     dimensions: LoginEvent,
 }
 
+/// The most that one query gives.
+const PAGE: usize = 10_000;
+const MOST_PAGES: usize = 20;
 /// The fields of [`LoginEvent`].
 const DIMENSIONS: &str = "datetime isSuccessfulLogin identityProvider serviceTokenId \
      mtlsCommonName mtlsCertSerialId mtlsStatus approvingPolicyId cfRayId";
@@ -167,6 +205,27 @@ mod tests {
         let wrong = br#"{"data":null,"errors":[{"message":"unknown field"}]}"#;
         let refused = events(wrong).unwrap_err();
         assert!(matches!(refused, ApiErrorKind::Refused { .. }), "{refused}");
+    }
+
+    #[test]
+    fn what_two_pages_share_is_listed_once() {
+        let event = |datetime: &str, ray: &str| LoginEvent {
+            datetime: datetime.to_owned(),
+            cf_ray_id: ray.to_owned(),
+            ..LoginEvent::default()
+        };
+        let mut all = vec![event("1", "a"), event("2", "b"), event("2", "c")];
+        append(
+            &mut all,
+            vec![
+                event("2", "b"),
+                event("2", "c"),
+                event("2", "d"),
+                event("3", "a"),
+            ],
+        );
+        let rays: Vec<_> = all.iter().map(|it| it.cf_ray_id.as_str()).collect();
+        assert_eq!(rays, ["a", "b", "c", "d", "a"]);
     }
 
     #[test]

@@ -180,3 +180,29 @@ async fn a_failure_under_a_good_status_is_a_failure() {
     let read = client.service_token(&account(), "9c").await.unwrap_err();
     assert!(matches!(read.kind, ApiErrorKind::TokenInUse), "{read}");
 }
+
+#[tokio::test]
+async fn more_logins_than_one_query_gives_are_asked_for_from_the_last_one_on() {
+    let page = |from: u32, to: u32| {
+        let events = (from..to).map(|number| {
+            format!(r#"{{"dimensions":{{"datetime":"{number:06}","cfRayId":"{number}"}}}}"#)
+        });
+        let events = events.collect::<Vec<_>>().join(",");
+        let accounts = format!(r#"[{{"accessLoginRequestsAdaptiveGroups":[{events}]}}]"#);
+        answer(
+            200,
+            "",
+            &format!(r#"{{"data":{{"viewer":{{"accounts":{accounts}}}}}}}"#),
+        )
+    };
+    let server = Scripted::start(vec![page(0, 10_000), page(9_999, 10_007)]).await;
+    let query = LoginQuery {
+        since: "000000".to_owned(),
+        until: "b".to_owned(),
+        service_token_id: None,
+    };
+    let events = server.client().login_events("acc", &query).await.unwrap();
+    assert_eq!(events.len(), 10_007);
+    let sent: Value = serde_json::from_str(&server.seen()[1].body).unwrap();
+    assert_eq!(sent["variables"]["datetimeStart"], "009999");
+}

@@ -6,6 +6,7 @@
 
 mod crl_files;
 mod marks;
+mod names;
 mod source;
 mod tokens;
 
@@ -20,6 +21,7 @@ use rustls_pki_types::UnixTime;
 
 use crl_files::CrlFiles;
 use marks::{Marking, MarksFile};
+pub(crate) use names::{NameRefusal, Names, NamesUse};
 use source::Source;
 pub(crate) use tokens::{TokenEntry, TokenTable};
 
@@ -32,6 +34,8 @@ pub(crate) struct FollowSettings {
     pub(crate) crls: Vec<String>,
     /// The gateway's state folder: what was seen last, per source.
     pub(crate) state: PathBuf,
+    /// Whether names alone are ever gone by.
+    pub(crate) names: NamesUse,
 }
 
 /// One snapshot of everything the followed sources and CRL files say.
@@ -39,6 +43,8 @@ pub(crate) struct FollowSettings {
 pub(crate) struct View {
     /// Revoked and held serials.
     pub(crate) index: RevocationIndex,
+    /// The names that are refused where the serial is not known.
+    pub(crate) names: Names,
     /// Service tokens good at the gateway.
     pub(crate) tokens: TokenTable,
     /// Issuers that complete a leaf sent alone.
@@ -155,7 +161,7 @@ impl Follow {
         let sources = settings
             .directories
             .iter()
-            .map(|directory| Source::open(directory, &settings.state, marking, anchors, now))
+            .map(|directory| Source::open(directory, settings, marking, anchors, now))
             .collect::<Result<Vec<_>, _>>()?;
         let issuers = issuers(&sources, anchors);
         let marks = MarksFile::open(&settings.state, "crl-files", marking)?;
@@ -232,9 +238,11 @@ fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
 /// What all of them say together, and the tokens that two of them claim: those are nobody's.
 fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
     let mut index = RevocationIndex::new();
+    let mut names = Names::default();
     let mut tokens = TokenTable::default();
     for source in sources {
         index = source.add_to(index);
+        source.add_names_to(&mut names);
         tokens.add(source.tokens());
     }
     for crl in crl_files.crls() {
@@ -245,6 +253,7 @@ fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
     (
         View {
             index,
+            names,
             tokens,
             issuers,
         },

@@ -17,11 +17,13 @@ use postern_policy::{SerialNumber, TokenName};
 use rustls_pki_types::UnixTime;
 
 use super::marks::{Marking, Marks, MarksFile};
-use super::{Change, FollowError, SourceStatus};
+use super::names::{CertificateNames, Names, NamesUse};
+use super::{Change, FollowError, FollowSettings, SourceStatus};
 
 pub(super) struct Source {
     directory: PathBuf,
     anchors: TrustAnchors,
+    names: NamesUse,
     published: Published,
     marks: MarksFile,
     alarm: Option<String>,
@@ -35,6 +37,8 @@ struct Published {
     reader: JournalReader,
     crls: Vec<Crl>,
     events: Vec<(IssuerId, SerialNumber, RevocationEvent)>,
+    /// Nothing where names are not gone by.
+    names: Option<CertificateNames>,
     tokens: BTreeMap<TokenName, TokenEntry>,
     /// The newest CRL of each issuer according to the journal.
     crl_heads: BTreeMap<IssuerId, CrlHead>,
@@ -45,19 +49,21 @@ impl Source {
     /// directory is now.
     pub(super) fn open(
         directory: &Path,
-        state: &Path,
+        settings: &FollowSettings,
         marking: Marking,
         anchors: &TrustAnchors,
         now: UnixTime,
     ) -> Result<Self, FollowError> {
         let authority = read_authority(directory, anchors, now)?;
-        let mut marks = MarksFile::open(state, &authority.id().to_string(), marking)?;
-        let mut published = Published::read(directory, authority, marks.kept())?;
+        let mut marks = MarksFile::open(&settings.state, &authority.id().to_string(), marking)?;
+        let names = settings.names;
+        let mut published = Published::read(directory, authority, marks.kept(), names)?;
         published.crls = published.read_crls(directory, marks.kept())?;
         marks.keep(&published.marks())?;
         Ok(Self {
             directory: directory.to_path_buf(),
             anchors: anchors.clone(),
+            names,
             published,
             marks,
             alarm: None,
@@ -106,7 +112,7 @@ impl Source {
     fn reopen(&mut self, now: UnixTime) -> Result<Vec<Change>, FollowError> {
         let known = self.published.marks();
         let authority = read_authority(&self.directory, &self.anchors, now)?;
-        let mut published = Published::read(&self.directory, authority, &known)?;
+        let mut published = Published::read(&self.directory, authority, &known, self.names)?;
         published.crls = std::mem::take(&mut self.published.crls);
         let before: HashSet<_> = self.published.events.iter().copied().collect();
         let mut changes = vec![Change::IssuersChanged, Change::TokensChanged];
@@ -137,6 +143,19 @@ impl Source {
         index.with_events(self.published.events.iter().copied())
     }
 
+    pub(super) fn add_names_to(&self, names: &mut Names) {
+        let Published {
+            authority, crls, ..
+        } = &self.published;
+        if let Some(published) = &self.published.names {
+            let crls = crls.iter().filter_map(|crl| {
+                let issuer = authority.issuer(crl.issuer())?;
+                Some((crl, issuer.not_after()))
+            });
+            names.add(published, crls);
+        }
+    }
+
     pub(super) fn status(&self, now: UnixTime) -> SourceStatus {
         let newest = self.published.crls.iter().map(Crl::this_update).max();
         let ageing: Vec<_> = self
@@ -160,14 +179,24 @@ impl Published {
         directory: &Path,
         authority: SourceAuthority,
         known: &Marks,
+        names: NamesUse,
     ) -> Result<Self, FollowError> {
         let journal = directory.join(JOURNAL_DIR);
+        // First: what is appended meanwhile is read twice and not missed.
+        let names = match names {
+            NamesUse::Needed => {
+                let history = JournalReader::history(&journal, &authority)?;
+                Some(CertificateNames::read(&history))
+            }
+            NamesUse::Unused => None,
+        };
         let (reader, entries) = JournalReader::open(&journal, &authority, known.head)?;
         let mut published = Self {
             authority,
             reader,
             crls: Vec::new(),
             events: Vec::new(),
+            names,
             tokens: BTreeMap::new(),
             crl_heads: BTreeMap::new(),
         };
@@ -201,6 +230,9 @@ impl Published {
     }
 
     fn apply(&mut self, entry: &Entry) -> Option<Change> {
+        if let Some(names) = &mut self.names {
+            names.apply(&entry.event);
+        }
         match &entry.event {
             Event::Checkpoint(checkpoint) => {
                 self.tokens = by_name(&checkpoint.tokens);

@@ -121,7 +121,7 @@ pub(super) fn trust_anchors(
     })
 }
 
-fn trust_file(
+pub(super) fn trust_file(
     file: &Spanned<PathBuf>,
     path: &Path,
 ) -> Result<Vec<postern_pki::Certificate>, Vec<ConfigError>> {

@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod behind_cloudflare;
 mod forwarding;
 mod lifecycle;
 mod revocation;

@@ -141,6 +141,16 @@ impl JournalReader {
         Ok((reader, entries.into_iter().skip(live).collect()))
     }
 
+    /// Every entry of every segment that is still in `dir`, oldest first: for what no checkpoint
+    /// repeats.
+    ///
+    /// # Errors
+    /// See [`JournalError`].
+    pub fn history(dir: &Path, authority: &SourceAuthority) -> Result<Vec<Entry>, JournalError> {
+        let segments = segments(dir)?;
+        Self::from_segment(dir, &segments[0], authority).map(|(_, entries)| entries)
+    }
+
     fn from_segment(
         dir: &Path,
         (seq, segment): &(u64, PathBuf),

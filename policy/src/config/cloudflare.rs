@@ -1,6 +1,6 @@
 //! `[cloudflare]` and `[application.cloudflare]`: checked here, used by the push.
 
-use std::{fmt, time::Duration};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -23,6 +23,8 @@ pub struct CloudflareApplicationConfig {
     skip_interstitial: Option<bool>,
     #[serde(default)]
     managed_by: Option<Spanned<String>>,
+    #[serde(default)]
+    aud: Option<Spanned<String>>,
 }
 
 /// `[cloudflare]` as written.
@@ -33,6 +35,8 @@ pub struct CloudflareConfig {
     account_id: Option<Spanned<String>>,
     #[serde(default)]
     ca_name: Option<Spanned<String>>,
+    #[serde(default)]
+    chain: Option<PathBuf>,
     #[serde(default)]
     hostnames: Option<Spanned<HostnamesConfig>>,
 }
@@ -53,6 +57,8 @@ pub struct CloudflareSettings {
     pub account_id: Option<String>,
     /// The name of the uploaded CA.
     pub ca_name: Option<String>,
+    /// The chain to upload in place of the home's, PEM: of a CA that is not ours.
+    pub chain: Option<PathBuf>,
     /// The hostnames to associate with the CA.
     pub hostnames: CloudflareHostnames,
 }
@@ -83,6 +89,7 @@ pub fn cloudflare(config: &CloudflareConfig) -> Result<CloudflareSettings, Vec<C
     Ok(CloudflareSettings {
         account_id: account_id.expect(checked),
         ca_name: ca_name.expect(checked),
+        chain: config.chain.clone(),
         hostnames: hostnames.expect(checked),
     })
 }
@@ -100,16 +107,32 @@ pub(super) fn cloudflare_application(
         collector.parse_optional(config.session_duration.as_ref(), session_duration);
     let managed_by =
         collector.parse_optional(config.managed_by.as_ref(), |text| label("manager", text));
+    let aud = collector.parse_optional(config.aud.as_ref(), audience);
     Some(Some(CloudflareApplication {
         app: app?,
         session_duration: session_duration?,
         skip_interstitial: config.skip_interstitial,
         managed_by: managed_by?,
+        aud: aud?,
     }))
 }
 
 fn session_duration(text: &str) -> Result<Duration, crate::DurationError> {
     parse_duration(text)
+}
+
+/// The tag as Access writes it; another spelling would never equal the one in a JWT.
+fn audience(text: &str) -> Result<String, String> {
+    let is_tag = text.len() == AUDIENCE_DIGITS
+        && text
+            .bytes()
+            .all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
+    is_tag.then(|| text.to_owned()).ok_or_else(|| {
+        format!(
+            "`aud` is no audience tag: copy the {AUDIENCE_DIGITS} hex digits, in lower case, from \
+             the application's overview at Cloudflare"
+        )
+    })
 }
 
 fn label(what: &'static str, text: &str) -> Result<String, NameError> {
@@ -164,4 +187,5 @@ impl<'de> Deserialize<'de> for HostnamesConfig {
     }
 }
 
+const AUDIENCE_DIGITS: usize = 64;
 const FROM_APPLICATIONS: &str = "from applications";

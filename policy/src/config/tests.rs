@@ -208,6 +208,25 @@ fn unknown_keys_are_errors_with_their_place() {
 }
 
 #[test]
+fn an_audience_is_64_hex_digits_in_lower_case() {
+    let text = |aud: &str| {
+        let application = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+        format!("{application}\n[application.cloudflare]\naud = \"{aud}\"\n")
+    };
+    let tag = "0123456789abcdef".repeat(4);
+    let file: File = toml::from_str(&text(&tag)).unwrap();
+    let set = applications(file.application).unwrap();
+    let cloudflare = set.iter().next().unwrap().cloudflare().unwrap();
+    assert_eq!(cloudflare.aud.as_ref(), Some(&tag));
+    for wrong in [&tag[1..], &tag.to_uppercase(), "telemetry", ""] {
+        let text = text(wrong);
+        let errors = errors(&text);
+        assert!(errors[0].message.contains("64 hex digits"), "{errors:?}");
+        assert!(errors[0].line_and_column(&text).is_some());
+    }
+}
+
+#[test]
 fn decisions_and_strategies_are_words_of_a_list() {
     for (decision, rules) in [
         ("permit", "include = [{ certificate = {} }]"),

@@ -255,6 +255,20 @@ fn geo_admits_nobody_wherever_it_stands() {
 }
 
 #[test]
+fn a_person_gets_in_unless_a_deny_policy_names_them() {
+    let app = application(&[
+        ("non_identity", "include = [{ certificate = {} }]"),
+        ("deny", "include = [{ ip = \"198.51.100.0/24\" }]"),
+    ]);
+    let (policy, rule, method) = permit(app.decide_person(&nothing()));
+    assert_eq!(policy, "gateway.behind_cloudflare");
+    assert_eq!(rule, "identity = \"admit\"");
+    assert_eq!(method, Method::Login);
+    let denial = denied(app.decide_person(&from_address("198.51.100.1")));
+    assert_eq!(denial.policy(), Some("p1"));
+}
+
+#[test]
 fn a_permit_travels_with_the_request_it_covers() {
     let app = application(&[("non_identity", "include = [{ certificate = {} }]")]);
     let Verdict::Permit(permit) = app.decide(&with_certificate(&identity("a"))) else {
@@ -273,8 +287,14 @@ fn a_permit_travels_with_the_request_it_covers() {
 fn the_words_of_decisions_and_methods_are_stable() {
     assert_eq!(Decision::NonIdentity.to_string(), "non_identity");
     assert_eq!(
-        [Method::Mtls, Method::ServiceToken, Method::None].map(Method::as_str),
-        ["mtls", "service_token", "none"]
+        [
+            Method::Mtls,
+            Method::ServiceToken,
+            Method::Login,
+            Method::None
+        ]
+        .map(Method::as_str),
+        ["mtls", "service_token", "login", "none"]
     );
     assert!(!Decision::Allow.admits() && !Decision::Deny.admits());
 }

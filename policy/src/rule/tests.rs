@@ -27,6 +27,25 @@ fn certificate_rules() -> Vec<Rule> {
 }
 
 #[test]
+fn of_a_certificate_whose_name_alone_is_known_only_the_name_matches() {
+    let name = CommonName::parse("device-1").unwrap();
+    let known = Credentials {
+        certificate: Some(CertificateFacts::NameOnly(&name)),
+        ..nothing()
+    };
+    for rule in certificate_rules() {
+        let is_about_the_name = matches!(
+            rule,
+            Rule::Certificate | Rule::CommonName(_) | Rule::CommonNamePattern(_)
+        );
+        assert_eq!(rule.matches(&known), is_about_the_name, "{rule}");
+        // What is not known never admits.
+        assert!(rule.excludes(&known), "{rule}");
+    }
+    assert!(!common_name("device-2").excludes(&known));
+}
+
+#[test]
 fn a_certificate_rule_matches_its_certificate_and_never_a_client_without_one() {
     let device = identity("device-1");
     let token = token("t");

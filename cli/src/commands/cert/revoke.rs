@@ -2,11 +2,15 @@
 
 mod superseded;
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use postern_ca::{CertificateAuthority, CertificateRecord, CertificateState, Selection};
 use postern_pki::RevocationReason;
 
 use super::show;
+use crate::cloudflare::CloudflareArgs;
+use crate::cloudflare::closing::close;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -28,6 +32,10 @@ use crate::time;
 /// what is revoked already changes nothing and is no error. Where the passphrase is at hand
 /// without asking, the next CRL is published at once, for those who read CRLs.
 ///
+/// Where Postern owns objects at Cloudflare the edge is closed too: the name leaves its group, or is
+/// excluded. The revocation here is durable first; if Cloudflare is out of reach the change stays
+/// pending, and the exit code is 7. What the edge will still admit is printed.
+///
 /// With --superseded only certificates go whose successor (`cert renew`) is valid, old enough, and
 /// in use: the gateway's events hold a request that was permitted with it. Where that is not so,
 /// it says why, revokes nothing of it, and ends with 10.
@@ -47,6 +55,11 @@ pub(crate) struct RevokeArgs {
     /// Only show what would be revoked
     #[arg(long)]
     dry_run: bool,
+    /// Leave Cloudflare alone; `cloudflare apply` and `sync` bring it there later
+    #[arg(long)]
+    no_edge: bool,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
     #[command(flatten)]
     passphrase: PassphraseArgs,
 }
@@ -116,19 +129,21 @@ fn revoke(
     }
     let serials = live.iter().map(|record| record.serial).collect();
     let revoked = authority.revoke(serials, reason, note, now)?;
-    let any = !revoked.is_empty();
+    let names: BTreeSet<String> = revoked.iter().map(|it| it.common_name.clone()).collect();
     show::print_many(context.format, revoked, now)?;
-    if !any {
+    if names.is_empty() {
         return DONE;
     }
-    match publish_crl(authority, &args.passphrase) {
-        Ok(()) => DONE,
-        Err(error) => Err(CommandError::new(
-            Kind::Partial,
-            format!("{NOT_LISTED}: {}", error.message()),
-        )
-        .hint("`postern ca crl publish` makes the list")),
-    }
+    let listed = publish_crl(authority, &args.passphrase).map_err(|error| {
+        CommandError::new(Kind::Partial, format!("{NOT_LISTED}: {}", error.message()))
+            .hint("`postern ca crl publish` makes the list")
+    });
+    // Both are tried: neither may keep the other from happening.
+    let closed = match args.no_edge {
+        true => Ok(()),
+        false => close(context, authority, &args.cloudflare, names),
+    };
+    listed.and(closed).and(DONE)
 }
 
 /// Revokes every live certificate of `name`; `quickstart` does it too.

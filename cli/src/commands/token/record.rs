@@ -2,9 +2,11 @@
 
 use postern_ca::{Actor, EdgeObject, EdgeObjectKind, Store, StoreError};
 use postern_cloudflare::minting::token_policy_name;
+use postern_cloudflare::policy_key;
 use postern_policy::TokenName;
 use serde_json::{Value, json};
 
+use crate::cloudflare::ledger;
 use crate::time;
 
 /// The record of one account.
@@ -26,7 +28,7 @@ impl EdgeRecord<'_> {
         name: &TokenName,
         app: &str,
     ) -> Result<Option<EdgeObject>, StoreError> {
-        self.find(EdgeObjectKind::Policy, &policy_key(name, app))
+        self.find(EdgeObjectKind::Policy, &key(name, app))
     }
 
     /// The policies of the token in all applications.
@@ -52,11 +54,10 @@ impl EdgeRecord<'_> {
         app: &str,
     ) -> Result<EdgeObject, StoreError> {
         let policy = token_policy_name(name.as_str());
-        let key = policy_key(name, app);
+        let key = key(name, app);
         let mut object = self.object(EdgeObjectKind::Policy, &key, &policy);
         object.parent = Some(app.to_owned());
-        // `cloudflare apply` must not delete what the policy file does not ask for.
-        object.data.insert(ORIGIN.to_owned(), json!(TOKEN));
+        object.data = ledger::from_token();
         self.store.upsert_edge_object(object.clone())?;
         Ok(object)
     }
@@ -133,14 +134,12 @@ pub(crate) fn recorded_anywhere(
     Ok(tokens.into_iter().find(|token| token.key == name.as_str()))
 }
 
-/// Application and policy name: the key that `cloudflare apply` uses too.
-fn policy_key(name: &TokenName, app: &str) -> String {
-    format!("{app}/{}", token_policy_name(name.as_str()))
+/// The key that `cloudflare apply` uses too.
+fn key(name: &TokenName, app: &str) -> String {
+    policy_key(app, &token_policy_name(name.as_str()))
 }
 
 const UNDELIVERED: &str = "undelivered";
-const ORIGIN: &str = "origin";
-const TOKEN: &str = "token";
 const LAST_SEEN_AT: &str = "last_seen_at";
 const DELIVERED_AT: &str = "delivered_at";
 const DESTINATION: &str = "destination";

@@ -87,7 +87,7 @@ impl World {
         let path = folder.path().to_owned();
         let load = move || load(&path);
         let gateway = Gateway::bind(load().unwrap(), Arc::new(load)).unwrap();
-        let (address, handle) = (gateway.address(), gateway.handle());
+        let (address, handle) = (gateway.address().tcp().unwrap(), gateway.handle());
         let (stop, stopped) = oneshot::channel::<()>();
         let run = tokio::spawn(gateway.run(async move {
             stopped.await.ok();
@@ -154,6 +154,19 @@ impl World {
             .unwrap()
             .unwrap()
             .unwrap();
+    }
+
+    /// Starts another one on the folder of one that has stopped.
+    pub(crate) fn start_again(&mut self) {
+        let path = self.folder.path().to_owned();
+        let load = move || load(&path);
+        let gateway = Gateway::bind(load().unwrap(), Arc::new(load)).unwrap();
+        (self.address, self.handle) = (gateway.address().tcp().unwrap(), gateway.handle());
+        let (stop, stopped) = oneshot::channel::<()>();
+        self.run = tokio::spawn(gateway.run(async move {
+            stopped.await.ok();
+        }));
+        self.stop = Some(stop);
     }
 
     pub(crate) fn begin_stop(&mut self) {

@@ -27,6 +27,8 @@ pub(crate) struct Publisher {
     issuer: Certificate,
     key: KeyPair,
     head: Mutex<Option<Head>>,
+    checkpoint: Checkpoint,
+    segment: Mutex<u64>,
 }
 
 impl Publisher {
@@ -56,6 +58,8 @@ impl Publisher {
             issuer,
             key,
             head: Mutex::new(None),
+            checkpoint: checkpoint.clone(),
+            segment: Mutex::new(1),
         };
         publisher.append(&Event::Checkpoint(checkpoint));
         publisher
@@ -72,6 +76,15 @@ impl Publisher {
         }));
     }
 
+    /// Seals the segment and begins the next with the state as it was at first.
+    pub(crate) fn begin_segment(&self) {
+        let checkpoint = Event::Checkpoint(self.checkpoint.clone());
+        let successor = Hash::of(checkpoint.to_data().unwrap().get().as_bytes());
+        self.append(&Event::Sealed { successor });
+        *self.segment.lock().unwrap() = self.head.lock().unwrap().unwrap().seq + 1;
+        self.append(&checkpoint);
+    }
+
     fn append(&self, event: &Event) {
         let mut head = self.head.lock().unwrap();
         let time = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap();
@@ -83,7 +96,10 @@ impl Publisher {
             signature,
             body,
         };
-        let path = self.folder.join(JOURNAL_DIR).join(segment_file_name(1));
+        let path = self
+            .folder
+            .join(JOURNAL_DIR)
+            .join(segment_file_name(*self.segment.lock().unwrap()));
         let mut file = fs::OpenOptions::new()
             .create(true)
             .append(true)

@@ -1,0 +1,112 @@
+//! `postern cloudflare apply`
+
+use clap::Args;
+use postern_ca::CertificateAuthority;
+use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Plan};
+
+use super::plan::ConsentArgs;
+use super::report;
+use crate::cloudflare::ledger::StoreRecorder;
+use crate::cloudflare::lock::EdgeLock;
+use crate::cloudflare::situation::Situation;
+use crate::cloudflare::{CloudflareArgs, Edge};
+use crate::commands::{DONE, Outcome};
+use crate::context::Context;
+use crate::error::{CommandError, Kind};
+use crate::output::tell;
+use crate::time;
+
+/// Bring Cloudflare to what postern.toml says; changes and deletes only what Postern owns
+///
+/// Examples:
+///   postern cloudflare apply --dry-run
+///   postern cloudflare apply
+///   postern cloudflare apply --allow-reorder
+///
+/// It stops at the first failure, says what was done, and goes on from there when run again. What
+/// takes access away comes first. An object of the same name that is not ours stops it before
+/// anything is written: `postern cloudflare adopt`.
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct ApplyArgs {
+    /// Only show what would be done
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    consents: ConsentArgs,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
+}
+
+pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
+    let config = context.config()?;
+    let authority = context.authority()?;
+    let edge = args.cloudflare.connect(context)?;
+    let _turn = EdgeLock::take(context.home())?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
+    let plan = situation.plan(args.consents.consents());
+    report::print(context.format, &edge, &situation, &plan)?;
+    if args.dry_run {
+        return Ok(report::outcome(&plan));
+    }
+    if !plan.conflicts.is_empty() {
+        let message = "nothing was changed: something stands in the way (see above)";
+        return Err(CommandError::new(Kind::Conflict, message));
+    }
+    let pending: Vec<i64> = authority
+        .store()
+        .edge_pending()?
+        .iter()
+        .map(|it| it.id)
+        .collect();
+    carry_out(&authority, &edge, &situation, &plan)?;
+    // All that was pending is part of what the plan compared.
+    authority.store().clear_edge_pending(pending)?;
+    tell(&format!(
+        "Done, with {}.",
+        report::counted(calls(&edge), "call")
+    ));
+    DONE
+}
+
+/// Carries a plan out and tells each change; a failure says what was done before it.
+pub(crate) fn carry_out(
+    authority: &CertificateAuthority,
+    edge: &Edge,
+    situation: &Situation,
+    plan: &Plan,
+) -> Result<(), CommandError> {
+    let mut recorder = StoreRecorder {
+        store: authority.store(),
+        account: &edge.account,
+    };
+    let scope = edge.scope();
+    let ledger = situation.ledger.clone();
+    let mut applier = Applier::new(&edge.client, &scope, ledger, &mut recorder, time::now());
+    let applied = edge.run(applier.apply(plan, |change| tell(&change.to_string())));
+    finished(applied, plan)
+}
+
+fn finished(applied: Applied, plan: &Plan) -> Result<(), CommandError> {
+    let Some((change, error)) = applied.failure else {
+        return Ok(());
+    };
+    let message = format!(
+        "stopped at {:?}: {error}; {} of {} were done",
+        change.target,
+        applied.done,
+        report::counted(plan.changes.len(), "change")
+    );
+    let kind = match (applied.done, error) {
+        (0, ApplyError::Api(error)) => CommandError::from(error).kind,
+        (0, ApplyError::Record(_)) => Kind::Failure,
+        (0, ApplyError::Gone { .. }) => Kind::Conflict,
+        (0, ApplyError::Partial { .. }) => Kind::Partial,
+        _ => Kind::Partial,
+    };
+    Err(CommandError::new(kind, message).hint("run it again: it goes on from there"))
+}
+
+fn calls(edge: &Edge) -> usize {
+    usize::try_from(edge.client.calls()).unwrap_or(usize::MAX)
+}

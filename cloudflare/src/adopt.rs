@@ -1,0 +1,160 @@
+//! What is at Cloudflare already and would be ours by its name: taken into the record, on
+//! somebody's word.
+
+use thiserror::Error;
+
+use crate::access::App;
+use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority};
+use crate::ledger::{Ledger, ObjectKind, Owned};
+use crate::plan::policy_key;
+use crate::remote::Remote;
+
+/// An object that can be taken into the record.
+#[derive(Clone, Debug)]
+pub struct Adoption {
+    /// As it would be recorded.
+    pub owned: Owned,
+    /// By what it was recognised.
+    pub why: &'static str,
+}
+
+/// Why an object cannot be adopted.
+#[derive(Clone, Debug, Error)]
+pub enum AdoptError {
+    /// It is ours already.
+    #[error("{0} is ours already")]
+    Ours(String),
+    /// Nothing that the file asks for could be this object.
+    #[error(
+        "there is no {kind} {id} that postern.toml would ask for: an adopted object has the name that Postern gives it (`postern cloudflare plan` shows them)"
+    )]
+    NotWanted {
+        /// Its kind.
+        kind: &'static str,
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Everything that is wanted, there, and not recorded.
+pub fn adoptable(desired: &Desired, remote: &Remote, ledger: &Ledger, now: u64) -> Vec<Adoption> {
+    let candidates = candidates(desired, remote, now).into_iter();
+    let is_new = |adoption: &Adoption| {
+        let id = adoption.owned.id.as_deref().unwrap_or_default();
+        ledger.iter().all(|owned| owned.id.as_deref() != Some(id))
+    };
+    candidates.filter(is_new).collect()
+}
+
+/// One object by its kind and id.
+///
+/// # Errors
+/// Where it is ours already, or nothing of ours.
+pub fn adoption_of(
+    desired: &Desired,
+    remote: &Remote,
+    ledger: &Ledger,
+    (kind, id): (ObjectKind, &str),
+    now: u64,
+) -> Result<Adoption, AdoptError> {
+    if ledger.owns(kind, id) {
+        return Err(AdoptError::Ours(id.to_owned()));
+    }
+    let mut candidates = candidates(desired, remote, now).into_iter();
+    let found = candidates
+        .find(|adoption| adoption.owned.kind == kind && adoption.owned.id.as_deref() == Some(id));
+    found.ok_or_else(|| AdoptError::NotWanted {
+        kind: kind.as_str(),
+        id: id.to_owned(),
+    })
+}
+
+fn candidates(desired: &Desired, remote: &Remote, now: u64) -> Vec<Adoption> {
+    let mut found = certificates(desired, remote);
+    found.extend(groups(remote));
+    for application in &desired.applications {
+        for app in apps(application, remote) {
+            found.extend(of_app(application, app, remote));
+        }
+    }
+    for adoption in &mut found {
+        adoption.owned.intended_at = now;
+    }
+    found
+}
+
+fn certificates(desired: &Desired, remote: &Remote) -> Vec<Adoption> {
+    let of = |authority: &DesiredAuthority| -> Vec<Adoption> {
+        let key = authority.fingerprint.to_string();
+        let namesakes = remote.certificates().iter();
+        let namesakes = namesakes.filter(|there| there.name() == authority.name);
+        let why = "its name; that it holds this chain cannot be read back";
+        namesakes
+            .map(|it| adoption(ObjectKind::Certificate, &key, (it.id(), it.name()), why))
+            .collect()
+    };
+    desired.authorities.iter().flat_map(of).collect()
+}
+
+fn groups(remote: &Remote) -> Vec<Adoption> {
+    let is_ours = |name: &str| GROUPS.iter().any(|prefix| name.starts_with(prefix));
+    let groups = remote.groups.iter().filter(|group| is_ours(group.name()));
+    groups
+        .map(|it| {
+            adoption(
+                ObjectKind::Group,
+                it.name(),
+                (it.id(), it.name()),
+                "its name",
+            )
+        })
+        .collect()
+}
+
+fn of_app(application: &DesiredApplication, app: &App, remote: &Remote) -> Vec<Adoption> {
+    let mut found = Vec::new();
+    if app.name() == application.name.as_str() {
+        let why = "its name and domain";
+        let key = application.name.as_str();
+        found.push(adoption(ObjectKind::App, key, (app.id(), app.name()), why));
+    }
+    for policy in remote.policies.get(app.id()).into_iter().flatten() {
+        let is_wanted = application
+            .policies
+            .iter()
+            .any(|it| it.name == policy.name());
+        if is_wanted && !policy.is_reusable() {
+            let key = policy_key(app.id(), policy.name());
+            let mut it = adoption(
+                ObjectKind::Policy,
+                &key,
+                (policy.id(), policy.name()),
+                "its name",
+            );
+            it.owned.parent = Some(app.id().to_owned());
+            found.push(it);
+        }
+    }
+    found
+}
+
+fn adoption(kind: ObjectKind, key: &str, (id, name): (&str, &str), why: &'static str) -> Adoption {
+    let owned = Owned {
+        kind,
+        key: key.to_owned(),
+        id: Some(id.to_owned()),
+        name: name.to_owned(),
+        parent: None,
+        intended_at: 0,
+    };
+    Adoption { owned, why }
+}
+
+fn apps<'r>(application: &'r DesiredApplication, remote: &'r Remote) -> Vec<&'r App> {
+    match &application.reference {
+        AppReference::Id(id) => remote.apps.iter().filter(|app| app.id() == id).collect(),
+        AppReference::Domain(domain) => remote.apps_for(domain).collect(),
+    }
+}
+
+const GROUPS: [&str; 3] = ["postern admitted ", "postern required ", "postern revoked "];

@@ -1,0 +1,87 @@
+//! Findings about service tokens.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use super::{EdgeFinding, EdgeLint, Subject, finding};
+use crate::access::{AccessRule, RuleList, ServiceToken};
+
+pub(super) fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
+    let uses = uses(subject);
+    let mut findings = Vec::new();
+    for token in &subject.remote.tokens {
+        let place = format!("token {}", token.name());
+        let apps = uses.get(token.id()).map_or(0, BTreeSet::len);
+        if apps == 0 {
+            findings.push(finding(
+                EdgeLint::TokenUnused,
+                place,
+                "no policy names it: it opens nothing, and clean-up by inactivity may delete it",
+                "`postern token create` adds a policy for each --app; or delete it",
+            ));
+            continue;
+        }
+        if apps > 1 {
+            findings.push(finding(
+                EdgeLint::TokenShared,
+                place.clone(),
+                format!("it opens {apps} applications: one leak opens all of them"),
+                "one token for each use",
+            ));
+        }
+        if let Some(why) = dead(token, subject.now) {
+            findings.push(finding(
+                EdgeLint::TokenDead,
+                place,
+                format!("a policy names it, and it {why}"),
+                "`postern token renew`, `postern token enable`, or take it out of the policy",
+            ));
+        }
+    }
+    findings
+}
+
+/// The applications that each token opens, directly or through a rule group.
+fn uses<'a>(subject: &Subject<'a>) -> BTreeMap<String, BTreeSet<&'a str>> {
+    let mut groups: BTreeMap<&str, Vec<AccessRule>> = BTreeMap::new();
+    for group in &subject.remote.groups {
+        groups.insert(group.id(), group.rules(RuleList::Include));
+    }
+    let mut uses: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (app, policies) in &subject.remote.policies {
+        for rule in policies
+            .iter()
+            .flat_map(|policy| policy.rules(RuleList::Include))
+        {
+            let through = match &rule {
+                AccessRule::Group(id) => groups.get(id.as_str()).cloned().unwrap_or_default(),
+                AccessRule::Certificate
+                | AccessRule::CommonName(_)
+                | AccessRule::ServiceToken(_)
+                | AccessRule::AnyValidServiceToken
+                | AccessRule::Ip(_)
+                | AccessRule::Geo(_)
+                | AccessRule::Everyone
+                | AccessRule::Email(_)
+                | AccessRule::Other(_) => vec![rule],
+            };
+            for rule in through {
+                if let AccessRule::ServiceToken(id) = rule {
+                    uses.entry(id).or_default().insert(app.as_str());
+                }
+            }
+        }
+    }
+    uses
+}
+
+fn dead(token: &ServiceToken, now: u64) -> Option<&'static str> {
+    if !token.is_enabled() {
+        return Some("is disabled");
+    }
+    let ends = OffsetDateTime::parse(token.expires_at()?, &Rfc3339).ok()?;
+    let ends = u64::try_from(ends.unix_timestamp()).ok()?;
+    (ends <= now).then_some("has ended")
+}

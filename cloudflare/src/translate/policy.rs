@@ -1,0 +1,304 @@
+//! One policy of the file becomes one policy a client: the fleet's certificates in one, each
+//! service token in one of its own, addresses in another. `include` is an or, so nothing changes by
+//! that; and each of them can be taken away alone.
+
+use std::collections::BTreeSet;
+
+use postern_policy::{Application, Decision, Edge, Policy, Rule, TokenName};
+
+use super::rules::{Expansion, certificate_rules, others};
+use super::{InexpressibleReason, Sources, TokenAtEdge};
+use crate::access::AccessRule;
+use crate::desired::{DesiredPolicy, Statement};
+use crate::limits::{GROUPS, RULES_PER_GROUP};
+use crate::minting::token_policy_name;
+use crate::waf;
+
+type Parts = (Vec<DesiredPolicy>, Statement);
+
+/// Translates a policy whose strategy was found to fit.
+pub(super) fn translate(
+    application: &Application,
+    policy: &Policy,
+    sources: &Sources<'_>,
+) -> Result<Parts, InexpressibleReason> {
+    let admits_all = policy.include().contains(&Rule::Everyone);
+    if policy.decision() == Decision::NonIdentity && admits_all {
+        return Err(InexpressibleReason::Everyone);
+    }
+    let mut parts = Parting {
+        application,
+        policy,
+        sources,
+        expansion: Expansion::of(policy, sources.inventory),
+        policies: Vec::new(),
+        statement: Statement {
+            application: application.name().clone(),
+            policy: policy.name().to_string(),
+            edge: Vec::new(),
+            gateway_only: Vec::new(),
+            remarks: Vec::new(),
+        },
+    };
+    parts.gateway_only();
+    parts.certificates()?;
+    parts.tokens()?;
+    parts.others()?;
+    if parts.statement.edge.is_empty() {
+        parts
+            .statement
+            .edge
+            .push(String::from("nothing: it is not pushed"));
+    }
+    Ok((parts.policies, parts.statement))
+}
+
+/// Two policies of one application may name the same token; their names at Cloudflare must differ.
+pub(super) fn tell_apart(policies: &mut [DesiredPolicy]) {
+    let mut taken = BTreeSet::new();
+    for policy in policies {
+        let plain = policy.name.clone();
+        for number in 2.. {
+            if taken.insert(policy.name.clone()) {
+                break;
+            }
+            policy.name = format!("{plain} {number}");
+        }
+    }
+}
+
+struct Parting<'a> {
+    application: &'a Application,
+    policy: &'a Policy,
+    sources: &'a Sources<'a>,
+    expansion: Expansion,
+    policies: Vec<DesiredPolicy>,
+    statement: Statement,
+}
+
+impl Parting<'_> {
+    fn gateway_only(&mut self) {
+        let beyond = self
+            .policy
+            .rules()
+            .filter(|rule| !postern_policy::edge::is_expressible(rule));
+        let beyond = beyond.filter(|_| self.policy.edge() != Some(Edge::Expand));
+        self.statement.gateway_only = beyond.map(ToString::to_string).collect();
+    }
+
+    fn certificates(&mut self) -> Result<(), InexpressibleReason> {
+        let mut include = certificate_rules(self.policy.include(), &self.expansion);
+        let admitted = self.expansion.admitted(self.policy);
+        let names = admitted.as_ref().map_or(0, BTreeSet::len);
+        if include.is_empty() && admitted.is_none() {
+            return Ok(());
+        }
+        if names > GROUPS * RULES_PER_GROUP {
+            return Err(InexpressibleReason::TooManyNames { names });
+        }
+        if self.would_deny_too_many() {
+            return Ok(());
+        }
+        if include.is_empty() && names == 0 {
+            let remark = "no certificate of ours matches yet: nothing is pushed, so the edge refuses all of them";
+            self.statement.remarks.push(remark.to_owned());
+            return Ok(());
+        }
+        self.say_certificates(&include, admitted.as_ref());
+        include.dedup();
+        let revoked = self.revoked(&include);
+        let Some(mut part) = self.part("mTLS", include)? else {
+            return Ok(());
+        };
+        part.after_waf = self.waf_rule();
+        part.admitted = admitted;
+        part.revoked = revoked;
+        self.policies.push(part);
+        Ok(())
+    }
+
+    fn tokens(&mut self) -> Result<(), InexpressibleReason> {
+        let include = self.policy.include();
+        for name in include
+            .iter()
+            .filter_map(token_name)
+            .collect::<BTreeSet<_>>()
+        {
+            let Some(rule) = self.token(name) else {
+                continue;
+            };
+            self.statement.edge.push(format!("service token {name}"));
+            if let Some(part) = self.part_named(&token_policy_name(name.as_str()), vec![rule])? {
+                self.policies.push(part);
+            }
+        }
+        if include.contains(&Rule::AnyValidServiceToken) {
+            let all = "any service token of the account, also those that are not ours";
+            self.statement.edge.push(all.to_owned());
+            let rule = vec![AccessRule::AnyValidServiceToken];
+            let part = self.part("any service token", rule)?;
+            self.policies.extend(part);
+        }
+        Ok(())
+    }
+
+    fn others(&mut self) -> Result<(), InexpressibleReason> {
+        let include = others(self.policy.include());
+        if include.is_empty() {
+            return Ok(());
+        }
+        self.statement
+            .edge
+            .push(String::from("addresses as written"));
+        let part = self.part("network", include)?;
+        self.policies.extend(part);
+        Ok(())
+    }
+
+    fn part(
+        &mut self,
+        what: &str,
+        include: Vec<AccessRule>,
+    ) -> Result<Option<DesiredPolicy>, InexpressibleReason> {
+        let name = format!("{} ({what})", self.policy.name());
+        self.part_named(&name, include)
+    }
+
+    /// A part with the `require` and `exclude` of the policy; none where a required token is not
+    /// at the edge, so that the policy is never pushed without it.
+    fn part_named(
+        &mut self,
+        name: &str,
+        include: Vec<AccessRule>,
+    ) -> Result<Option<DesiredPolicy>, InexpressibleReason> {
+        let policy = self.policy;
+        let mut require = certificate_rules(policy.require(), &self.expansion);
+        require.extend(others(policy.require()));
+        let mut exclude = self.expansion.exclude(policy);
+        exclude.extend(others(policy.exclude()));
+        for rule in policy.require().iter().filter(|rule| rule.needs_token()) {
+            let Some(rule) = self.token_rule(rule) else {
+                return Ok(None);
+            };
+            require.push(rule);
+        }
+        for rule in policy.exclude().iter().filter(|rule| rule.needs_token()) {
+            exclude.extend(self.token_rule(rule));
+        }
+        let required = self.expansion.required(policy);
+        if let Some(names) = required.as_ref().map(BTreeSet::len)
+            && names > RULES_PER_GROUP
+        {
+            return Err(InexpressibleReason::RequireTooLarge { names });
+        }
+        // One slash is ours, so that no two policies can mean the same groups.
+        let application = self.application.name().as_str();
+        let application = application.replace('%', "%25").replace('/', "%2F");
+        let groups = format!("{application}/{}", policy.name());
+        Ok(Some(DesiredPolicy {
+            name: name.to_owned(),
+            groups,
+            decision: policy.decision(),
+            include,
+            require,
+            exclude,
+            admitted: None,
+            required,
+            revoked: BTreeSet::new(),
+            after_waf: None,
+        }))
+    }
+
+    fn token_rule(&mut self, rule: &Rule) -> Option<AccessRule> {
+        match token_name(rule) {
+            Some(name) => self.token(name),
+            None => Some(AccessRule::AnyValidServiceToken),
+        }
+    }
+
+    fn token(&mut self, name: &TokenName) -> Option<AccessRule> {
+        let remark = match self.sources.tokens.get(name) {
+            Some(TokenAtEdge::Minted(id)) => return Some(AccessRule::ServiceToken(id.clone())),
+            Some(TokenAtEdge::GatewayOnly) => format!(
+                "service token {name} is not at the edge: re-mint it with `postern token rotate {name} --at cloudflare`, or `postern token delete` and `token create --at cloudflare`"
+            ),
+            None => format!(
+                "service token {name} does not exist: `postern token create {name} --at cloudflare`"
+            ),
+        };
+        if !self.statement.remarks.contains(&remark) {
+            self.statement.remarks.push(remark);
+        }
+        None
+    }
+
+    /// "Any certificate" in place of a rule is what the gateway narrows; nobody narrows a refusal.
+    fn would_deny_too_many(&mut self) -> bool {
+        let widened = !self.statement.gateway_only.is_empty();
+        let denies = widened && !self.policy.decision().admits();
+        if denies {
+            let remark = "not pushed: at the edge it would deny every certificate of the CA";
+            self.statement.remarks.push(remark.to_owned());
+        }
+        denies
+    }
+
+    /// The rule that has to block before Access may admit any certificate.
+    fn waf_rule(&mut self) -> Option<String> {
+        if self.policy.edge() != Some(Edge::Waf) {
+            return None;
+        }
+        let expression = waf::expression(self.application).ok()?;
+        let remark =
+            format!("the name is left to this WAF custom rule with the action block: {expression}");
+        self.statement.remarks.push(remark);
+        Some(expression)
+    }
+
+    fn say_certificates(&mut self, include: &[AccessRule], admitted: Option<&BTreeSet<String>>) {
+        if include.contains(&AccessRule::Certificate) {
+            let what = match self.policy.edge() {
+                Some(Edge::DedicatedCa) => {
+                    "any valid certificate of the CA, which issues to nobody else"
+                }
+                Some(Edge::Waf) => "any valid certificate in Access, the name in the WAF rule",
+                Some(Edge::Expand | Edge::CertificateAndGateway) | None => {
+                    "any valid certificate of the CA"
+                }
+            };
+            self.statement.edge.push(what.to_owned());
+        }
+        let exact = include
+            .iter()
+            .filter(|rule| matches!(rule, AccessRule::CommonName(_)));
+        let exact = exact.count() + admitted.map_or(0, BTreeSet::len);
+        if exact > 0 {
+            let plural = if exact == 1 { "" } else { "s" };
+            self.statement
+                .edge
+                .push(format!("{exact} exact common name{plural}"));
+        }
+    }
+
+    /// The names that the edge would go on admitting by these rules.
+    fn revoked(&self, include: &[AccessRule]) -> BTreeSet<String> {
+        let admits = |name: &str| {
+            include.iter().any(|rule| {
+                let exact = matches!(rule, AccessRule::CommonName(exact) if exact == name);
+                exact || *rule == AccessRule::Certificate
+            })
+        };
+        let names = self.sources.inventory.revoked_names().into_iter();
+        names
+            .filter(|name| admits(name))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+fn token_name(rule: &Rule) -> Option<&TokenName> {
+    if let Rule::ServiceToken(name) = rule {
+        return Some(name);
+    }
+    None
+}

@@ -1,0 +1,104 @@
+//! Who one request is from, everything about them verified.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use postern_pki::VerifiedPath;
+use postern_policy::{Application, CertificateFacts, CommonName, Credentials, TokenName};
+use rustls_pki_types::UnixTime;
+
+use crate::event::Record;
+use crate::peer::Connection;
+use crate::registry::Subject;
+use crate::respond::Refusal;
+use crate::service_token;
+use crate::verifier::Gate;
+
+/// What the rules look at, for one request and never for the next.
+pub(crate) struct Caller {
+    pub(crate) proof: Proof,
+    pub(crate) token: Option<TokenName>,
+    pub(crate) address: IpAddr,
+}
+
+/// What a caller proved besides a token.
+pub(crate) enum Proof {
+    /// A certificate that we verified.
+    Certificate(Arc<VerifiedPath>),
+    /// A certificate that Cloudflare verified: we know its name.
+    Name(CommonName),
+    /// A login at Cloudflare.
+    Person,
+    Nothing,
+}
+
+impl Caller {
+    /// Who a request is from on a connection that is the client's own: the certificate of the
+    /// handshake, if it is still accepted, and the token of the request.
+    pub(crate) fn of(
+        connection: &Connection,
+        application: &Application,
+        gate: &Gate,
+        headers: &HeaderMap,
+        now: UnixTime,
+        record: &mut Record,
+    ) -> Result<Self, Refusal> {
+        let proof = match connection.peer.path() {
+            Some(path) => {
+                gate.recheck(path, now)?;
+                Proof::Certificate(Arc::clone(path))
+            }
+            None => Proof::Nothing,
+        };
+        let token = if application.names_a_token() {
+            service_token::authenticate(headers, &gate.view().tokens, now)?
+        } else {
+            None
+        };
+        if let Some(token) = &token {
+            record.token(&token.client_id, &token.secret);
+        }
+        Ok(Self {
+            proof,
+            token: token.map(|token| token.entry.name.clone()),
+            address: connection.address,
+        })
+    }
+
+    /// As the rules take it.
+    pub(crate) fn credentials(&self) -> Credentials<'_> {
+        let certificate = match &self.proof {
+            Proof::Certificate(path) => Some(CertificateFacts::Whole(path.identity())),
+            Proof::Name(name) => Some(CertificateFacts::NameOnly(name)),
+            Proof::Person | Proof::Nothing => None,
+        };
+        Credentials {
+            certificate,
+            token: self.token.as_ref(),
+            address: self.address,
+        }
+    }
+
+    /// Whether there is nothing to call the request's sender by.
+    pub(crate) fn proved_nothing(&self) -> bool {
+        matches!(self.proof, Proof::Nothing) && self.token.is_none()
+    }
+
+    /// The verified certificate's path.
+    pub(crate) fn path(&self) -> Option<&Arc<VerifiedPath>> {
+        match &self.proof {
+            Proof::Certificate(path) => Some(path),
+            Proof::Name(_) | Proof::Person | Proof::Nothing => None,
+        }
+    }
+
+    /// What a revocation would find it by.
+    pub(crate) fn subject(&self) -> Option<Subject> {
+        match &self.proof {
+            Proof::Certificate(path) => Some(Subject::Path(Arc::clone(path))),
+            Proof::Name(name) => Some(Subject::Name(name.clone())),
+            Proof::Person | Proof::Nothing => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! A revocation closes the edge too, and never waits for it.
+
+use postern_fixtures::access::{At, Effect, Fault};
+use serde_json::{Value, json};
+
+use crate::support::Account;
+
+fn excluded(account: &Account) -> Value {
+    let policies = account.look(&format!("access/apps/{}/policies", account.app_id()));
+    let policies = policies.as_array().unwrap().iter();
+    let mut probes = policies.filter(|policy| policy["name"] == "probes (mTLS)");
+    probes.next().unwrap()["exclude"].clone()
+}
+
+#[test]
+fn a_revoked_name_leaves_its_group_and_is_excluded_where_any_certificate_passes() {
+    let account = Account::applied();
+    let revoked = account.run(&["cert", "revoke", "device-1"]).expect_code(0);
+    assert!(
+        revoked
+            .stderr
+            .contains("No policy of the account admits device-1"),
+        "{}",
+        revoked.stderr
+    );
+    let groups = account.look("access/groups");
+    assert_eq!(
+        groups[0]["include"],
+        json!([{ "common_name": { "common_name": "device-2" } }])
+    );
+    // The other policy would admit it as it admits any certificate of the CA.
+    assert_eq!(
+        excluded(&account),
+        json!([{ "common_name": { "common_name": "device-1" } }])
+    );
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+    account.check_contract();
+}
+
+#[test]
+fn what_the_edge_goes_on_admitting_is_said() {
+    let account = Account::applied();
+    let policies = format!("access/apps/{}/policies", account.app_id());
+    let theirs = json!({ "name": "lab", "decision": "non_identity", "precedence": 9,
+        "include": [{ "certificate": {} }] });
+    account.emulator.as_somebody_else("POST", &policies, theirs);
+    let revoked = account.run(&["cert", "revoke", "device-1"]).expect_code(0);
+    assert!(
+        revoked.stderr.contains("telemetry / lab"),
+        "{}",
+        revoked.stderr
+    );
+    drop(
+        account
+            .postern
+            .run(&["cert", "issue", "device-2", "--out", "second"])
+            .expect_code(0),
+    );
+    let list = account.postern.run(&["cert", "list", "-o", "json"]).json();
+    let rows = list["items"].as_array().unwrap().iter();
+    let mut serial = rows
+        .filter(|row| row["common_name"] == "device-2")
+        .map(|row| row["serial"].as_str().unwrap());
+    let revoked = account
+        .run(&["cert", "revoke", "--serial", serial.next_back().unwrap()])
+        .expect_code(0);
+    assert!(
+        revoked.stderr.contains("another certificate that is good"),
+        "{}",
+        revoked.stderr
+    );
+}
+
+#[test]
+fn an_unreachable_api_leaves_the_revocation_done_here_and_pending_there() {
+    let account = Account::applied();
+    let unreachable = account
+        .command(&["cert", "revoke", "device-1"])
+        .env("CLOUDFLARE_API_BASE", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(unreachable.status.code(), Some(7));
+    let told = String::from_utf8_lossy(&unreachable.stderr).into_owned();
+    assert!(told.contains("revoked here"), "{told}");
+    let shown = account
+        .postern
+        .run(&["cert", "show", "device-1", "-o", "json"]);
+    assert!(shown.stdout.contains("revoked"), "{}", shown.stdout);
+    let status = account.postern.run(&["status"]);
+    assert!(status.stdout.contains("device-1"), "{}", status.stdout);
+    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
+    let status = account.json(&["cloudflare", "status"]);
+    assert_eq!(status["pending"], json!([]));
+    assert_eq!(
+        excluded(&account),
+        json!([{ "common_name": { "common_name": "device-1" } }])
+    );
+}
+
+#[test]
+fn a_revocation_that_fails_half_way_at_the_edge_is_partial_and_finished_by_sync() {
+    let account = Account::applied();
+    let refused = Effect::ServerError {
+        status: 500,
+        at: At::Before,
+    };
+    let fault = Fault {
+        times: 10,
+        ..Fault::on("PUT", "*/policies/*", refused)
+    };
+    account.emulator.inject(fault);
+    drop(account.run(&["cert", "revoke", "device-1"]).expect_code(7));
+    account.emulator.clear_faults();
+    drop(
+        account
+            .run(&["cloudflare", "sync", "--once"])
+            .expect_code(0),
+    );
+    assert_eq!(
+        excluded(&account),
+        json!([{ "common_name": { "common_name": "device-1" } }])
+    );
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+}
+
+#[test]
+fn no_edge_leaves_the_edge_alone_and_a_home_without_an_edge_asks_for_nothing() {
+    let account = Account::applied();
+    let before = account.emulator.exchanges().len();
+    drop(
+        account
+            .run(&["cert", "revoke", "device-1", "--no-edge"])
+            .expect_code(0),
+    );
+    assert_eq!(account.emulator.exchanges().len(), before);
+    let never_pushed = Account::new();
+    drop(
+        never_pushed
+            .run(&["cert", "revoke", "device-1"])
+            .expect_code(0),
+    );
+    assert_eq!(never_pushed.emulator.exchanges().len(), 0);
+}
+
+#[test]
+fn a_mistake_in_the_configuration_does_not_keep_anybody_from_revoking() {
+    let account = Account::applied();
+    account.configure("[cloudflare]\nhostnames = 5\n");
+    let told = account.run(&["cert", "revoke", "device-1"]).expect_code(7);
+    assert!(told.stderr.contains("revoked here"), "{}", told.stderr);
+}
