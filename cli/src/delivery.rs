@@ -11,7 +11,7 @@ mod pipe;
 
 use std::fmt;
 use std::io::{IsTerminal, stdout};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use postern_policy::TokenName;
@@ -118,6 +118,14 @@ impl Destination {
                 "--reveal shows the secret on a terminal, and standard output is none",
             )
             .hint("give --out FILE or --pipe CMD")),
+        }
+    }
+
+    /// The file, where it is one.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path, _) => Some(path),
+            Place::Pipe(_) | Place::Terminal => None,
         }
     }
 

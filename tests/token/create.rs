@@ -48,7 +48,11 @@ fn one_command_mints_opens_delivers_and_tries_and_tells_each_step() {
     assert_eq!(steps, expected);
     let (id, secret) = stage.pair("token");
     assert!(!made.stdout.contains(&secret) && !made.stderr.contains(&secret));
+    is_minted_and_opened(&stage, &id);
+}
 
+/// What one command makes: a token at both places, and its own policy beside that for people.
+fn is_minted_and_opened(stage: &Stage, id: &str) {
     let tokens = stage.tokens();
     assert_eq!(tokens.len(), 1);
     assert_eq!(tokens[0]["client_id"], id);

@@ -159,6 +159,10 @@ fn calls(work: &Work) -> usize {
 }
 
 /// Tries everything at every call.
+#[allow(
+    clippy::print_stdout,
+    reason = "how many faults were tried is for the person who reads the test's output"
+)]
 fn converges(work: &Work) {
     let calls = calls(work);
     assert!(calls > 0);

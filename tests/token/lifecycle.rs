@@ -1,5 +1,6 @@
 //! Renewing, disabling, deleting: at both places.
 
+use postern_tests::Contract;
 use serde_json::{Value, json};
 
 use crate::support::{NAME, Stage};
@@ -61,7 +62,7 @@ fn deleting_takes_the_token_out_of_our_policies_first() {
     let stage = Stage::new();
     stage.create(&["--out", "token"]).expect_code(0);
     stage.run(&["token", "delete", NAME]).expect_code(0);
-    assert_eq!(stage.tokens(), [] as [Value; 0]);
+    assert_eq!(stage.tokens().len(), 0);
     let left = stage.policies();
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["id"], stage.people.as_str());
@@ -102,4 +103,29 @@ fn show_says_where_a_token_is_good_and_what_names_it() {
     stage
         .run(&["token", "show", "ci-other-prod"])
         .expect_code(3);
+}
+
+#[test]
+fn every_call_of_a_tokens_whole_life_is_one_that_the_api_documents() {
+    let Some(contract) = Contract::load() else {
+        return;
+    };
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let rotate = [
+        "token", "rotate", NAME, "--out", "token", "--force", "--reason", "a test",
+    ];
+    for step in [
+        &["token", "show", NAME][..],
+        &["token", "renew", NAME],
+        &["token", "disable", NAME],
+        &["token", "enable", NAME],
+        &rotate,
+        &[&rotate[..], &["--parallel"]].concat(),
+        &["token", "delete", "ci-deploy-prod-v2"],
+    ] {
+        stage.run(step).expect_code(0);
+    }
+    let calls = contract.expect_all(&stage.emulator.exchanges());
+    assert!(calls > 30, "{calls}");
 }

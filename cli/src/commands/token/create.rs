@@ -154,6 +154,7 @@ fn print_created(
             "class": made.class,
             "owner": made.owner,
             "expires_at": time::rfc3339(made.expires_at),
+            "file": destination.file(),
             "destination": destination.to_string(),
             "policies": policies,
         }),

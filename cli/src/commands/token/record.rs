@@ -4,7 +4,7 @@ use postern_ca::{Actor, EdgeObject, EdgeObjectKind, Store, StoreError};
 use postern_cloudflare::minting::token_policy_name;
 use postern_cloudflare::policy_key;
 use postern_policy::TokenName;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::cloudflare::ledger;
 use crate::time;
@@ -41,13 +41,10 @@ impl EdgeRecord<'_> {
 
     /// Records that the token is about to be minted.
     pub(crate) fn intend_token(&self, name: &TokenName) -> Result<EdgeObject, StoreError> {
-        self.intend(
-            EdgeObjectKind::ServiceToken,
-            name.as_str(),
-            name.as_str(),
-            None,
-            Map::new(),
-        )
+        let mut object = self.object(EdgeObjectKind::ServiceToken, name.as_str(), name.as_str());
+        object.data.insert(UNDELIVERED.to_owned(), json!(true));
+        self.store.upsert_edge_object(object.clone())?;
+        Ok(object)
     }
 
     /// Records that the token's policy is about to be added to an application.
@@ -57,13 +54,12 @@ impl EdgeRecord<'_> {
         app: &str,
     ) -> Result<EdgeObject, StoreError> {
         let policy = token_policy_name(name.as_str());
-        self.intend(
-            EdgeObjectKind::Policy,
-            &key(name, app),
-            &policy,
-            Some(app),
-            ledger::from_token(),
-        )
+        let key = key(name, app);
+        let mut object = self.object(EdgeObjectKind::Policy, &key, &policy);
+        object.parent = Some(app.to_owned());
+        object.data = ledger::from_token();
+        self.store.upsert_edge_object(object.clone())?;
+        Ok(object)
     }
 
     /// Records the id that an object got.
@@ -76,6 +72,7 @@ impl EdgeRecord<'_> {
     /// Records that the token's secret is where it belongs.
     pub(crate) fn delivered(&self, object: &mut EdgeObject, to: &str) -> Result<(), StoreError> {
         let data = &mut object.data;
+        data.remove(UNDELIVERED);
         data.insert(
             DELIVERED_AT.to_owned(),
             Value::from(time::rfc3339(time::now())),
@@ -101,29 +98,26 @@ impl EdgeRecord<'_> {
         Ok(objects.find(|object| object.kind == kind && object.key == key))
     }
 
-    fn intend(
-        &self,
-        kind: EdgeObjectKind,
-        key: &str,
-        name: &str,
-        parent: Option<&str>,
-        data: Map<String, Value>,
-    ) -> Result<EdgeObject, StoreError> {
-        let object = EdgeObject {
+    fn object(&self, kind: EdgeObjectKind, key: &str, name: &str) -> EdgeObject {
+        EdgeObject {
             account: self.account.to_owned(),
             kind,
             key: key.to_owned(),
             remote_id: None,
             name: name.to_owned(),
-            parent: parent.map(str::to_owned),
-            data,
+            parent: None,
+            data: serde_json::Map::new(),
             intended_at: time::now(),
             recorded_at: None,
             recorded_by: Actor::current().to_string(),
-        };
-        self.store.upsert_edge_object(object.clone())?;
-        Ok(object)
+        }
     }
+}
+
+/// Whether its secret was minted, or about to be, and not delivered: a token that was adopted has
+/// a secret that somebody uses.
+pub(crate) fn is_undelivered(object: &EdgeObject) -> bool {
+    object.data.get(UNDELIVERED) == Some(&json!(true))
 }
 
 /// Where the token's secret was delivered to, if it was.
@@ -145,6 +139,7 @@ fn key(name: &TokenName, app: &str) -> String {
     policy_key(app, &token_policy_name(name.as_str()))
 }
 
+const UNDELIVERED: &str = "undelivered";
 const LAST_SEEN_AT: &str = "last_seen_at";
 const DELIVERED_AT: &str = "delivered_at";
 const DESTINATION: &str = "destination";

@@ -76,7 +76,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, value_name = "REASON", value_parser = super::reason)]
     reason: Option<String>,
     /// Refuse the token before anything else, and accept it again after the delivery
-    #[arg(long, requires = "reason")]
+    #[arg(long, requires = "reason", conflicts_with = "parallel")]
     disable_first: bool,
     /// Retire the old secret without evidence; needs --reason
     #[arg(long, requires = "reason")]

@@ -75,7 +75,7 @@ impl Header {
 
 pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     let credentials = credentials(context, args)?;
-    let prober = args.probing.prober(Freshness::JustChanged)?;
+    let prober = args.probing.prober(freshness(args))?;
     let prober = prober.with_header(args.header.credential_header());
     if let Some(every) = args.every {
         return watch(
@@ -90,6 +90,14 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     }
     prober.must_open(&args.url, &credentials, Steps(context.format))?;
     DONE
+}
+
+/// A health probe looks at what has long been there.
+fn freshness(args: &TestArgs) -> Freshness {
+    match args.every {
+        Some(_) => Freshness::LongThere,
+        None => Freshness::JustChanged,
+    }
 }
 
 fn credentials(context: &Context, args: &TestArgs) -> Result<Credentials, CommandError> {

@@ -4,7 +4,7 @@ use postern_ca::EdgeObject;
 use postern_cloudflare::minting::tokens_named;
 
 use super::minting::Minting;
-use crate::commands::token::record::destination;
+use crate::commands::token::record::{destination, is_undelivered};
 use crate::delivery::Credentials;
 use crate::error::{CommandError, Kind};
 
@@ -43,8 +43,10 @@ impl Minting<'_> {
             })
         });
         match (destination(&object), there) {
-            (None, Some(credentials)) => Ok(Earlier::Arrived(object, credentials)),
-            (None, None) => Ok(Earlier::Undelivered(object)),
+            (None, Some(there)) if is_undelivered(&object) => Ok(Earlier::Arrived(object, there)),
+            (None, None) if is_undelivered(&object) => Ok(Earlier::Undelivered(object)),
+            (None, Some(there)) => Ok(Earlier::Delivered(object, Some(there))),
+            (None, None) => Err(self.delivered_elsewhere("somewhere else")),
             (Some(to), there) if to == self.destination.to_string() => {
                 Ok(Earlier::Delivered(object, there))
             }

@@ -14,7 +14,6 @@ pub(crate) fn create(
     destination: &Destination,
     now: u64,
 ) -> Result<(TokenRecord, Credentials), CommandError> {
-    destination.test()?;
     let credentials = fresh_credentials(&new_client_id()?)?;
     let record = TokenRecord {
         name: terms.name.clone(),

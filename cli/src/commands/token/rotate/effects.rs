@@ -5,7 +5,6 @@ use postern_cloudflare::access::{MintedToken, ServiceTokenUpdate};
 use postern_cloudflare::rotation::{RotationCause, RotationMode};
 
 use super::runner::Runner;
-use crate::cloudflare::Edge;
 use crate::commands::token::create::fresh_credentials;
 use crate::commands::token::delete::Removal;
 use crate::commands::token::record::recorded_anywhere;
@@ -50,14 +49,7 @@ impl Runner<'_> {
         let token = crate::commands::token::find(self.tools.authority, self.tools.name)?;
         let credentials = match self.tools.at_edge(&self.journal.rotation) {
             None => fresh_credentials(&token.client_id)?,
-            Some((edge, id)) => {
-                let ends = time::now().saturating_add(self.journal.rotation.plan.overlap);
-                let minted = mint_at_cloudflare(edge, id, ends);
-                let minted = minted.inspect_err(|error| self.note_refusal(error.1));
-                let minted = minted.map_err(|(error, _)| error)?;
-                self.journal.rotation.old_ends_at = Some(ends);
-                credentials_of(&minted)?
-            }
+            Some(_) => self.rotate_at_cloudflare()?,
         };
         self.journal.rotation.new = Some(credentials.hash());
         // That there is a new secret is on record before anything else can fail.
@@ -66,6 +58,30 @@ impl Runner<'_> {
         self.tools.steps.done("mint", "a new secret")?;
         self.new = Some(credentials);
         Ok(())
+    }
+
+    /// The old secret's end is on record before the call: an answer may not come.
+    fn rotate_at_cloudflare(&mut self) -> Result<Credentials, CommandError> {
+        let ends = time::now().saturating_add(self.journal.rotation.plan.overlap);
+        self.journal.rotation.old_ends_at = Some(ends);
+        self.journal.save()?;
+        let (edge, id) = self
+            .tools
+            .at_edge(&self.journal.rotation)
+            .ok_or_else(nowhere_to_go)?;
+        let ends = time::rfc3339(ends);
+        let call = edge.client.rotate_service_token(&edge.account, id, &ends);
+        match edge.run(call) {
+            Ok(minted) => credentials_of(&minted),
+            Err(error) => {
+                if !error.kind.may_have_taken_effect() {
+                    self.journal.rotation.refused();
+                    self.journal.rotation.old_ends_at = None;
+                    self.journal.save()?;
+                }
+                Err(error.into())
+            }
+        }
     }
 
     /// Both secrets are good at gateways, or only the new one where the old one is in wrong hands.
@@ -85,14 +101,6 @@ impl Runner<'_> {
             "gateway",
             "the new secret's SHA-256 is published to gateways",
         )
-    }
-
-    fn note_refusal(&mut self, effect: MintEffect) {
-        if effect == MintEffect::None {
-            self.journal.rotation.refused();
-            // Where this cannot be saved, the next run only looks once more.
-            self.journal.save().unwrap_or_default();
-        }
     }
 
     /// Brings the new secret where it belongs.
@@ -191,30 +199,6 @@ impl Runner<'_> {
             .steps
             .done("finish", &format!("{} is deleted", tools.name))
     }
-}
-
-/// Whether a mint that failed may have taken effect.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum MintEffect {
-    None,
-    Unknown,
-}
-
-fn mint_at_cloudflare(
-    edge: &Edge,
-    id: &str,
-    old_ends: u64,
-) -> Result<MintedToken, (CommandError, MintEffect)> {
-    let ends = time::rfc3339(old_ends);
-    let call = edge.client.rotate_service_token(&edge.account, id, &ends);
-    edge.run(call).map_err(|error| {
-        let effect = if error.kind.may_have_taken_effect() {
-            MintEffect::Unknown
-        } else {
-            MintEffect::None
-        };
-        (error.into(), effect)
-    })
 }
 
 fn credentials_of(minted: &MintedToken) -> Result<Credentials, CommandError> {
