@@ -7,3 +7,4 @@ mod following;
 mod looking;
 mod revoking;
 mod support;
+mod through_the_edge;

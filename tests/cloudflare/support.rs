@@ -51,14 +51,9 @@ impl Account {
             let issue = ["cert", "issue", name, "--out", "clients"];
             drop(postern.run(&issue).expect_code(0));
         }
-        let quick = Options {
-            deploy_delay: Duration::from_millis(1),
-            detach_delay: Duration::from_millis(1),
-            ..options
-        };
         let account = Self {
             postern,
-            emulator: Emulator::start(quick).unwrap(),
+            emulator: Emulator::start(quick(options)).unwrap(),
         };
         account.configure(CONFIG);
         account
@@ -77,12 +72,7 @@ impl Account {
 
     /// `postern` with the account and its API token in the environment.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
-        let mut command = self.postern.command(args);
-        command
-            .env("CLOUDFLARE_API_BASE", self.emulator.api())
-            .env("CLOUDFLARE_ACCOUNT_ID", self.emulator.account_id())
-            .env("CLOUDFLARE_API_TOKEN", self.emulator.api_token());
-        command
+        command(&self.postern, &self.emulator, args)
     }
 
     pub(crate) fn run(&self, args: &[&str]) -> Output {
@@ -113,4 +103,23 @@ impl Account {
             assert!(checked > 0, "calls were recorded");
         }
     }
+}
+
+/// An account that waits for nothing.
+pub(crate) fn quick(options: Options) -> Options {
+    Options {
+        deploy_delay: Duration::from_millis(1),
+        detach_delay: Duration::from_millis(1),
+        ..options
+    }
+}
+
+/// `postern` with an account and its API token in the environment.
+pub(crate) fn command(postern: &Postern, emulator: &Emulator, args: &[&str]) -> Command {
+    let mut command = postern.command(args);
+    command
+        .env("CLOUDFLARE_API_BASE", emulator.api())
+        .env("CLOUDFLARE_ACCOUNT_ID", emulator.account_id())
+        .env("CLOUDFLARE_API_TOKEN", emulator.api_token());
+    command
 }

@@ -1,12 +1,12 @@
 //! Rehearsals against the emulated Access: its API and its edge, asked with curl.
 
-use std::io::Write as _;
-use std::process::{Command, Stdio};
-
 use postern_fixtures::access::{Emulator, Options};
 use postern_fixtures::{Issued, TestPki};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::Identity;
+use crate::visit::{Seen, curl, visit};
 
 /// An emulator with an edge, and a PKI whose CA can be uploaded to it.
 pub struct Rehearsal {
@@ -15,17 +15,6 @@ pub struct Rehearsal {
     /// Who issues the clients' certificates.
     pub pki: TestPki,
     folder: TempDir,
-}
-
-/// What curl saw.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The status code; 0 where there was no answer.
-    pub status: u16,
-    /// The header lines, names in lower case.
-    pub headers: Vec<(String, String)>,
-    /// The body.
-    pub body: String,
 }
 
 impl Rehearsal {
@@ -39,14 +28,10 @@ impl Rehearsal {
             edge: Some(edge),
             ..options
         };
-        let emulator = Emulator::start(options).expect("loopback has free ports");
-        let folder = tempfile::tempdir().expect("a folder for the test");
-        let root = emulator.edge_root().expect("it has an edge");
-        std::fs::write(folder.path().join("edge.crt"), root).expect("the folder can be written");
         Self {
-            emulator,
+            emulator: Emulator::start(options).expect("loopback has free ports"),
             pki: TestPki::new(),
-            folder,
+            folder: tempfile::tempdir().expect("a folder for the test"),
         }
     }
 
@@ -92,7 +77,7 @@ impl Rehearsal {
             config.push(("header", "Content-Type: application/json".to_owned()));
             config.push(("data-binary", body.to_string()));
         }
-        curl(&config)
+        Seen::parse(&curl(&config))
     }
 
     /// Asks the edge for a page, with a client's certificate where there is one.
@@ -100,24 +85,17 @@ impl Rehearsal {
     /// # Panics
     /// Where the URL has no host.
     pub fn visit(&self, url: &str, client: Option<&Issued>, headers: &[(&str, &str)]) -> Seen {
-        let edge = self.emulator.edge().expect("it has an edge");
-        let host = url.split('/').nth(2).expect("a URL with a host");
-        let root = self.folder.path().join("edge.crt").display().to_string();
-        let port = edge.port();
-        let url = url.replacen(host, &format!("{host}:{port}"), 1);
-        let resolve = format!("{host}:{port}:127.0.0.1");
-        let mut config = vec![("url", url), ("resolve", resolve), ("cacert", root)];
-        if let Some(client) = client {
+        let client = client.map(|client| {
             let path = self.folder.path().join("client.pem");
             let pem = client.chain_pem() + &client.key_pem();
             std::fs::write(&path, pem).expect("the folder can be written");
-            config.push(("cert", path.display().to_string()));
-        }
-        let lines = headers
-            .iter()
-            .map(|(name, value)| ("header", format!("{name}: {value}")));
-        config.extend(lines);
-        curl(&config)
+            Identity {
+                certificate: path.clone(),
+                key: path,
+            }
+        });
+        let mut seen = visit(&self.emulator, &[url], client.as_ref(), headers);
+        seen.pop().expect("one answer a URL")
     }
 
     /// Mints a token; gives its id and the two headers that present it.
@@ -149,68 +127,5 @@ impl Rehearsal {
         });
         let ca = self.make("POST", "access/certificates", &ca);
         ca["id"].as_str().unwrap_or_default().to_owned()
-    }
-}
-
-impl Seen {
-    /// A header's value.
-    pub fn header(&self, name: &str) -> Option<&str> {
-        let found = self.headers.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.as_str())
-    }
-
-    /// The body as JSON.
-    ///
-    /// # Panics
-    /// Where it is none.
-    pub fn json(&self) -> Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
-    }
-}
-
-/// Runs curl with a configuration on its standard input, where no other process reads it.
-fn curl(config: &[(&str, String)]) -> Seen {
-    let mut child = Command::new("curl")
-        .args([
-            "--disable",
-            "--silent",
-            "--include",
-            "--max-time",
-            "30",
-            "--config",
-            "-",
-        ])
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("curl starts");
-    let quoted = |value: &String| value.replace('\\', r"\\").replace('"', r#"\""#);
-    let lines: String = config
-        .iter()
-        .map(|(option, value)| format!("{option} = \"{}\"\n", quoted(value)))
-        .collect();
-    let mut input = child.stdin.take().expect("it was piped");
-    input
-        .write_all(lines.as_bytes())
-        .expect("curl reads its configuration");
-    drop(input);
-    let output = child.wait_with_output().expect("curl ends");
-    parse(&String::from_utf8_lossy(&output.stdout))
-}
-
-fn parse(text: &str) -> Seen {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-    let mut lines = head.lines();
-    let status = lines
-        .next()
-        .and_then(|line| line.split(' ').nth(1)?.parse().ok());
-    let fields = lines.filter_map(|line| line.split_once(':'));
-    let headers = fields.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()));
-    Seen {
-        status: status.unwrap_or(0),
-        headers: headers.collect(),
-        body: body.to_owned(),
     }
 }

@@ -10,13 +10,17 @@ mod nginx;
 mod postern;
 mod site;
 mod upstream;
+mod visit;
 
-pub use access::{Rehearsal, Seen};
+pub use access::Rehearsal;
 pub use client::{Answer, AnyBody, Client, Protocol, connect, dial, full, tls, verdict};
 pub use contract::{Contract, Violation};
 pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
 pub use postern::{Output, Postern, note_skip, skip_without};
-pub use site::{BOTH, DEVICE, DEVICES, Identity, LOGS, MIXED, PLAIN, Site, certificates, config};
+pub use site::{
+    BOTH, DEVICE, DEVICES, GATEWAY, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,
+};
 pub use upstream::{Received, Upstream};
+pub use visit::{Seen, visit};

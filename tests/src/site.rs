@@ -216,7 +216,8 @@ pub fn config(upstream: &str, extra: &str) -> String {
     format!("{GATEWAY}{extra}\n{}", applications.concat())
 }
 
-const GATEWAY: &str = r#"
+/// `[gateway]` of a site, on a free port of loopback; more of its lines may follow.
+pub const GATEWAY: &str = r#"
 [gateway]
 listen      = "127.0.0.1:0"
 certificate = "gateway.example.com.crt"
