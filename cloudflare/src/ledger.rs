@@ -5,6 +5,8 @@
 //! recognised by the first.
 
 use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The kinds of objects that we make.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -138,3 +140,14 @@ pub trait Recorder {
     /// Where it cannot be made durable.
     fn forget(&mut self, kind: ObjectKind, key: &str) -> Result<(), String>;
 }
+
+/// Whether an object can be what was intended at that time: one that is older is somebody else's.
+/// Clocks differ a little.
+pub fn is_made_since(created_at: Option<&str>, intended_at: u64) -> bool {
+    let made = created_at.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
+    let made = made.and_then(|time| u64::try_from(time.unix_timestamp()).ok());
+    made.is_some_and(|made| made.saturating_add(SKEW) >= intended_at)
+}
+
+/// Seconds that Cloudflare's clock and ours may differ.
+const SKEW: u64 = 300;

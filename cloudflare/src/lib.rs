@@ -35,7 +35,7 @@ pub use desired::{
 };
 pub use error::{ApiError, ApiErrorKind};
 pub use inventory::{ClientCertificate, Inventory, Standing};
-pub use ledger::{Ledger, ObjectKind, Owned, Recorder};
+pub use ledger::{Ledger, ObjectKind, Owned, Recorder, is_made_since};
 pub use plan::{
     Action, AppField, AppTarget, Change, Class, Conflict, Consent, Consents, Plan, PlannedPolicy,
     PlannedRule, admitting, closing, policy_key,

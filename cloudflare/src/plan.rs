@@ -96,9 +96,23 @@ impl Plan {
         plan
     }
 
-    /// Whether there is nothing that could be done.
+    /// Whether there is nothing to do. Another place for somebody's policy, or the end of an old CA,
+    /// is an offer; what a policy admits is not.
     pub fn is_empty(&self) -> bool {
-        self.changes.is_empty() && self.withheld.is_empty() && self.conflicts.is_empty()
+        self.changes.is_empty() && self.conflicts.is_empty() && self.waiting().next().is_none()
+    }
+
+    /// What has to wait for the operator's consent, and differs from the file until then.
+    pub fn waiting(&self) -> impl Iterator<Item = &Change> {
+        let waits = |change: &&Change| match change.class {
+            Class::DecisionChange | Class::ReliesOnWaf => true,
+            Class::TakesAway
+            | Class::Ordinary
+            | Class::Reorder
+            | Class::RetiresAuthority
+            | Class::Bookkeeping => false,
+        };
+        self.withheld.iter().filter(waits)
     }
 }
 

@@ -79,7 +79,7 @@ fn waf_prints_an_anchored_expression_and_pushes_nothing_without_consent() {
     let withheld = |plan: &serde_json::Value| plan["withheld"].as_array().unwrap().len();
     assert_eq!(withheld(&plan), 1);
     assert_eq!(plan["withheld"][0]["class"], "relies_on_waf");
-    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
+    drop(account.run(&["cloudflare", "apply"]).expect_code(10));
     let policies = format!("access/apps/{}/policies", account.app_id());
     assert_eq!(account.look(&policies).as_array().unwrap().len(), 1);
     drop(
@@ -158,7 +158,11 @@ fn apply_stops_at_the_first_failure_says_what_was_done_and_goes_on_when_run_agai
         .emulator
         .inject(Fault::on("POST", "*/access/groups", failure));
     let stopped = account.run(&["cloudflare", "apply"]).expect_code(7);
-    assert!(stopped.stderr.contains("were done"), "{}", stopped.stderr);
+    assert!(
+        stopped.stderr.contains("done: 3 of 6 changes"),
+        "{}",
+        stopped.stderr
+    );
     assert!(
         stopped.stderr.contains("run it again"),
         "{}",

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::support::Account;
+use crate::support::{Account, CONFIG};
 
 struct Daemon(Child);
 
@@ -88,11 +88,13 @@ fn a_round_that_cannot_reach_the_edge_fails_and_the_lag_grows_from_the_revocatio
 #[test]
 fn a_conflict_does_not_keep_a_revocation_from_the_edge() {
     let account = Account::applied();
-    let group =
-        json!({ "name": "postern admitted telemetry/factory #7", "include": [{ "everyone": {} }] });
-    account
-        .emulator
-        .as_somebody_else("POST", "access/groups", group);
+    let policies = format!("access/apps/{}/policies", account.app_id());
+    let theirs = json!({ "name": "lab (mTLS)", "decision": "non_identity", "precedence": 9,
+        "include": [{ "ip": { "ip": "192.0.2.0/24" } }] });
+    account.emulator.as_somebody_else("POST", &policies, theirs);
+    let lab = "[[application.policy]]\nname = \"lab\"\ndecision = \"non_identity\"\n\
+               include = [{ common_name = \"lab-1\" }]\n";
+    account.configure(&format!("{CONFIG}\n{lab}"));
     drop(
         account
             .run(&["cert", "revoke", "device-1", "--no-edge"])

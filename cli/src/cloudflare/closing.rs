@@ -9,7 +9,7 @@ use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObjectKind};
 use postern_cloudflare::{Breadth, Desired, Plan, Remote, admitting, closing};
 use postern_policy::{CertificateIdentity, CommonName};
 
-use super::lock::EdgeLock;
+use super::lock::Turn;
 use super::{CloudflareArgs, Edge, inventory, ledger};
 use crate::commands::cloudflare::carry_out;
 use crate::context::Context;
@@ -49,15 +49,38 @@ pub(crate) fn close(
             since: time::now(),
             by: Actor::current().to_string(),
         })?;
+        // Those of earlier tries for the same names are done with it.
+        let mut done: Vec<i64> = authority
+            .store()
+            .edge_pending()?
+            .into_iter()
+            .filter(|it| it.change.names.iter().all(|name| names.contains(name)))
+            .map(|it| it.id)
+            .collect();
+        done.push(pending);
         let remote = args
             .connect_without_asking(account)
             .and_then(|edge| edge.ok_or_else(|| CommandError::usage("there is no API token")))
             .and_then(|edge| take_away(context, authority, &edge, &names))
             .map_err(|error| left_open(&error))?;
-        authority.store().clear_edge_pending(vec![pending])?;
+        authority.store().clear_edge_pending(done)?;
         say_what_still_admits(&remote, &names);
     }
     Ok(())
+}
+
+/// Finishes what an earlier revocation left open at the edge; nothing to do where it left nothing.
+pub(crate) fn finish_pending(
+    context: &Context,
+    authority: &CertificateAuthority,
+    args: &CloudflareArgs,
+) -> Result<(), CommandError> {
+    let pending = authority.store().edge_pending()?;
+    let names: BTreeSet<String> = pending.into_iter().flat_map(|it| it.change.names).collect();
+    match names.is_empty() {
+        true => Ok(()),
+        false => close(context, authority, args, &names),
+    }
 }
 
 /// The accounts where something is ours; the one that was named, if it was.
@@ -83,7 +106,7 @@ fn take_away(
     edge: &Edge,
     names: &BTreeSet<String>,
 ) -> Result<Remote, CommandError> {
-    let _turn = EdgeLock::take(context.home())?;
+    let _turn = Turn::at_edge(context.home())?;
     let ledger = ledger::read(authority.store(), &edge.account)?;
     let (nothing, scope) = (Desired::default(), edge.scope());
     let read = || -> Result<Remote, CommandError> {
@@ -122,7 +145,7 @@ fn say_what_still_admits(remote: &Remote, names: &BTreeSet<String>) {
                 "No policy of the account admits {name} by its certificate any more (it takes some seconds to spread)."
             ),
             false => format!(
-                "The edge still admits {name} by policies that are not ours: {}",
+                "The edge still admits {name} by policies that are not ours, or that admit everyone: {}",
                 open.join(", ")
             ),
         });

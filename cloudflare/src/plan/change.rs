@@ -128,6 +128,8 @@ pub enum Action {
         added: usize,
         /// How many are removed.
         removed: usize,
+        /// How many rules are removed that we did not write.
+        strangers: usize,
     },
     /// Deletes a rule group.
     DeleteGroup {
@@ -402,7 +404,18 @@ impl fmt::Display for Action {
             }
             Self::SetAppField { field, .. } => write!(f, "{field}"),
             Self::CreateGroup { names, .. } => write!(f, "create with {} names", names.len()),
-            Self::UpdateGroup { added, removed, .. } => write!(f, "+{added} -{removed} names"),
+            Self::UpdateGroup {
+                added,
+                removed,
+                strangers,
+                ..
+            } => {
+                write!(f, "+{added} -{removed} names")?;
+                match strangers {
+                    0 => Ok(()),
+                    more => write!(f, ", and {more} rules that somebody else added go"),
+                }
+            }
             Self::DeleteGroup { .. } => f.write_str("delete: no policy needs it"),
             Self::CreatePolicy { policy, .. } => write!(f, "create: {policy}"),
             Self::UpdatePolicy { differences, .. } => f.write_str(&differences.join("; ")),

@@ -35,6 +35,7 @@ pub fn closing(remote: &Remote, ledger: &Ledger, names: &BTreeSet<String>) -> Ve
             id: group.id().to_owned(),
             removed: out.len(),
             added: 0,
+            strangers: 0,
             names: kept,
         };
         changes.push(taking_away(format!("group {:?}", group.name()), action));

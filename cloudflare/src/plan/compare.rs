@@ -20,6 +20,10 @@ impl Planner<'_> {
             only_takes_away: policy.decision.admits(),
             differences: Vec::new(),
         };
+        if there.name() != policy.name {
+            let named = format!("name {:?} -> {:?}", there.name(), policy.name);
+            comparison.differences.push(named);
+        }
         for (list, wanted) in [
             (RuleList::Include, &policy.include),
             (RuleList::Require, &policy.require),

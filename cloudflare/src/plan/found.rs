@@ -1,10 +1,7 @@
 //! Whether an object is there, and whether it is ours.
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use crate::access::{AccessGroup, AccessPolicy, App, MtlsCertificate};
-use crate::ledger::{Ledger, ObjectKind, Owned};
+use crate::ledger::{Ledger, ObjectKind, Owned, is_made_since};
 
 /// What was found of an object that is wanted.
 pub(super) enum Found<T> {
@@ -86,14 +83,6 @@ pub(super) fn find<'r, T: Listed>(
     }
 }
 
-/// Clocks differ a little; an object that is older than the intention is somebody else's.
 fn was_made_since(object: &impl Listed, owned: &Owned) -> bool {
-    let made = object
-        .created_at()
-        .and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-    let made = made.and_then(|time| u64::try_from(time.unix_timestamp()).ok());
-    made.is_some_and(|made| made.saturating_add(SKEW) >= owned.intended_at)
+    is_made_since(object.created_at(), owned.intended_at)
 }
-
-/// Seconds that Cloudflare's clock and ours may differ.
-const SKEW: u64 = 300;

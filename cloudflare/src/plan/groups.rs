@@ -126,14 +126,22 @@ impl<'a> Planner<'a> {
         let target = format!("group {name:?}");
         let names = place.names;
         let Some((group, there)) = place.existing else {
+            if let Some(stranger) = self.remote.groups.iter().find(|it| it.name() == name) {
+                let remedy = format!("`postern cloudflare adopt group {}`", stranger.id());
+                return self.conflict(target, EXISTS, remedy);
+            }
             let action = Action::CreateGroup {
                 name: name.to_owned(),
                 names,
             };
             return self.change(target, Class::Ordinary, action);
         };
-        // A name that a change by hand doubled, or a foreign rule, shows up here too.
-        if there == names && group.rules(RuleList::Include).len() == names.len() {
+        // What a change by hand added: a doubled name, or a rule that is no name.
+        let strangers = group
+            .rules(RuleList::Include)
+            .len()
+            .saturating_sub(there.len());
+        if there == names && strangers == 0 && group.name() == name {
             return;
         }
         let added = names.difference(&there).count();
@@ -152,6 +160,7 @@ impl<'a> Planner<'a> {
             names,
             added,
             removed,
+            strangers,
         };
         self.change(target, class, action);
     }
@@ -184,15 +193,6 @@ impl<'a> Planner<'a> {
                 }
                 Found::Foreign(_) | Found::Absent => {}
             }
-        }
-        let strangers = remote.groups.iter().filter(|group| {
-            number(group.name(), prefix).is_some()
-                && existing.values().all(|other| other.id() != group.id())
-        });
-        let strangers: Vec<&AccessGroup> = strangers.collect();
-        for group in strangers {
-            let remedy = format!("`postern cloudflare adopt group {}`", group.id());
-            self.conflict(format!("group {:?}", group.name()), EXISTS, remedy);
         }
         existing
     }

@@ -10,7 +10,7 @@ use postern_pki::RevocationReason;
 
 use super::show;
 use crate::cloudflare::CloudflareArgs;
-use crate::cloudflare::closing::close;
+use crate::cloudflare::closing::{close, finish_pending};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -132,7 +132,10 @@ fn revoke(
     let names: BTreeSet<String> = revoked.iter().map(|it| it.common_name.clone()).collect();
     show::print_many(context.format, revoked, now)?;
     if names.is_empty() {
-        return DONE;
+        return match args.no_edge {
+            true => DONE,
+            false => finish_pending(context, authority, &args.cloudflare).and(DONE),
+        };
     }
     let listed = publish_crl(authority, &args.passphrase).map_err(|error| {
         CommandError::new(Kind::Partial, format!("{NOT_LISTED}: {}", error.message()))

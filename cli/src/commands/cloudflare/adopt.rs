@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::cloudflare::CloudflareArgs;
 use crate::cloudflare::ledger::StoreRecorder;
-use crate::cloudflare::lock::EdgeLock;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
@@ -69,7 +69,7 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let _turn = EdgeLock::take(context.home())?;
+    let _turn = Turn::at_edge(context.home())?;
     let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let (desired, remote, ledger) = (
         &situation.translation.desired,

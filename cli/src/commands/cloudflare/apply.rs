@@ -7,7 +7,7 @@ use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Ledger, Plan};
 use super::plan::ConsentArgs;
 use super::report;
 use crate::cloudflare::ledger::StoreRecorder;
-use crate::cloudflare::lock::EdgeLock;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
@@ -25,7 +25,7 @@ use crate::time;
 ///
 /// It stops at the first failure, says what was done, and goes on from there when run again. What
 /// takes access away comes first. An object of the same name that is not ours stops it before
-/// anything is written: `postern cloudflare adopt`.
+/// anything is written: `postern cloudflare adopt`. Exit code 10 when a change waits for consent.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ApplyArgs {
@@ -42,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let _turn = EdgeLock::take(context.home())?;
+    let _turn = Turn::at_edge(context.home())?;
     let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let plan = situation.plan(args.consents.consents());
     report::print(context.format, &edge, &situation, &plan)?;
@@ -66,7 +66,17 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
         "Done, with {}.",
         report::counted(calls(&edge), "call")
     ));
+    let waiting = plan.waiting().count();
+    if waiting > 0 {
+        tell(&format!("{} for your consent: see above.", waits(waiting)));
+        return Ok(Kind::Pending.code());
+    }
     DONE
+}
+
+fn waits(count: usize) -> String {
+    let verb = if count == 1 { "waits" } else { "wait" };
+    format!("{} {verb}", report::counted(count, "change"))
 }
 
 /// Carries a plan out and tells each change; a failure says what was done before it.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::apply::carry_out;
 use super::plan::ConsentArgs;
-use crate::cloudflare::lock::EdgeLock;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge, inventory};
 use crate::commands::{DONE, Outcome};
@@ -138,7 +138,7 @@ impl Sync<'_> {
 
     fn compare_and_carry_out(&self) -> Result<usize, CommandError> {
         let config = self.context.config()?;
-        let _turn = EdgeLock::take(self.context.home())?;
+        let _turn = Turn::at_edge(self.context.home())?;
         let read = || Situation::read(&config, self.authority, self.edge, Breadth::Ours);
         let pending = self.authority.store().edge_pending()?;
         let situation = read()?;
@@ -155,6 +155,12 @@ impl Sync<'_> {
         carry_out(self.authority, self.edge, &situation.ledger, &plan)?;
         let done = pending.iter().map(|it| it.id).collect();
         self.authority.store().clear_edge_pending(done)?;
+        if let Some(change) = plan.waiting().next() {
+            return Err(CommandError::new(
+                Kind::Pending,
+                format!("done, but a change waits for consent: {change}"),
+            ));
+        }
         Ok(plan.changes.len())
     }
 

@@ -7,7 +7,7 @@ use postern_ca::CertificateAuthority;
 use postern_cloudflare::{Breadth, Consent, Consents, Desired, Plan, Remote, Translation};
 
 use super::{apply, report};
-use crate::cloudflare::lock::EdgeLock;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge, ledger};
 use crate::commands::{DONE, Outcome};
@@ -43,7 +43,7 @@ pub(crate) struct TeardownArgs {
 pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
-    let _turn = EdgeLock::take(context.home())?;
+    let _turn = Turn::at_edge(context.home())?;
     let (situation, mut plan) = look(&authority, &edge)?;
     report::print(context.format, &edge, &situation, &plan)?;
     if args.dry_run || plan.changes.is_empty() {

@@ -10,6 +10,7 @@ use super::probing::{Freshness, ProbingArgs};
 use super::steps::Steps;
 use super::terms::{Terms, TermsArgs};
 use crate::cloudflare::CloudflareArgs;
+use crate::cloudflare::lock::Turn;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::delivery::{Credentials, DeliveryArgs, Destination, Existing};
@@ -69,6 +70,7 @@ pub(crate) struct CreateArgs {
 
 pub(crate) fn run(context: &Context, args: &CreateArgs) -> Outcome {
     let terms = args.terms.terms(context, &args.name)?;
+    let _turn = Turn::of_token(context.home(), &args.name)?;
     let destination = args.delivery.required(Existing::Refused)?;
     match terms.at {
         TokenOrigin::Gateway => at_gateway(context, args, &terms, &destination),

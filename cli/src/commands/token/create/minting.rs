@@ -3,7 +3,7 @@
 use postern_ca::{CertificateAuthority, EdgeObject};
 use postern_cloudflare::access::{MintedToken, NewServiceToken, ServiceToken};
 use postern_cloudflare::minting::tokens_named;
-use postern_cloudflare::{ApiError, ApiErrorKind};
+use postern_cloudflare::{ApiError, ApiErrorKind, is_made_since};
 
 use super::earlier::Earlier;
 use crate::cloudflare::Edge;
@@ -144,9 +144,11 @@ impl Minting<'_> {
         let (client, scope) = (&self.edge.client, self.edge.scope());
         let name = self.terms.name.as_str();
         for token in self.edge.run(tokens_named(client, &scope, name))? {
-            if token.last_seen_at().is_some() {
+            if token.last_seen_at().is_some()
+                || !is_made_since(token.created_at(), object.intended_at)
+            {
                 let message = format!(
-                    "service token {} is named {name} and in use: it is not what the earlier run left",
+                    "service token {} is named {name}, and in use or older than the earlier run: it is not what that left",
                     token.id()
                 );
                 return Err(CommandError::new(Kind::Conflict, message).hint(

@@ -62,7 +62,11 @@ impl Runner<'_> {
 
     /// The old secret's end is on record before the call: an answer may not come.
     fn rotate_at_cloudflare(&mut self) -> Result<Credentials, CommandError> {
-        let ends = time::now().saturating_add(self.journal.rotation.plan.overlap);
+        let overlap = match self.overlap_is_gone {
+            true => 0,
+            false => self.journal.rotation.plan.overlap,
+        };
+        let ends = time::now().saturating_add(overlap);
         self.journal.rotation.old_ends_at = Some(ends);
         self.journal.save()?;
         let (edge, id) = self

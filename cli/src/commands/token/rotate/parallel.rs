@@ -58,6 +58,7 @@ impl Runner<'_> {
             let app = policy.parent.as_deref().unwrap_or_default();
             policies.open_one(&terms.name, minted.token.id(), app, None)?;
         }
+        self.tell_of_policies(terms)?;
         let credentials = minted.secret.known().ok_or_else(|| no_journal("secret"))?;
         self.journal.rotation.new = Some(credentials.hash());
         self.journal.rotation.successor = Some(Successor {
@@ -91,14 +92,19 @@ impl Runner<'_> {
         self.tools
             .steps
             .done("mint", &format!("token {}", terms.name))?;
-        let told = format!(
-            "name {} beside {} in the policies of postern.toml",
-            terms.name, self.tools.name
-        );
-        self.tools.steps.warn("policy", &told)?;
+        self.tell_of_policies(terms)?;
         self.journal.rotation.new = Some(hash);
         self.new = Some(credentials);
         Ok(())
+    }
+
+    /// Gateways, and `cloudflare apply`, know the policies of the file only.
+    fn tell_of_policies(&self, terms: &Terms) -> Result<(), CommandError> {
+        let told = format!(
+            "name {} beside {} in the policies of postern.toml: gateways refuse it until then",
+            terms.name, self.tools.name
+        );
+        self.tools.steps.warn("policy", &told)
     }
 
     /// The name that the new secret goes by.

@@ -1,7 +1,7 @@
 //! The run of a rotation: one effect after the other, each recorded before and after.
 
 use postern_ca::{CertificateAuthority, Passphrase, Unlocked};
-use postern_cloudflare::rotation::{Recovery, Rotation, RotationStep};
+use postern_cloudflare::rotation::{Recovery, Rotation, RotationCause, RotationMode, RotationStep};
 use postern_policy::TokenName;
 use postern_policy::config::TokenOrigin;
 use serde_json::json;
@@ -40,6 +40,8 @@ pub(super) struct Runner<'a> {
     pub(super) new: Option<Credentials>,
     /// The old one, if somebody gave it.
     pub(super) old: Option<Credentials>,
+    /// The next mint ends the old secret: the previous one that Cloudflare keeps is a lost one.
+    pub(super) overlap_is_gone: bool,
 }
 
 /// What became of an effect.
@@ -98,14 +100,15 @@ impl<'a> Tools<'a> {
         self.args.probing.prober(freshness)
     }
 
-    /// Fails where Cloudflare does not have the token any more.
-    pub(super) fn still_there(&self, rotation: &Rotation) -> Result<(), CommandError> {
+    /// How often the token's secret was rotated, where Cloudflare says; fails where it does not have
+    /// the token any more.
+    pub(super) fn still_there(&self, rotation: &Rotation) -> Result<Option<u64>, CommandError> {
         let Some((edge, id)) = self.at_edge(rotation) else {
-            return Ok(());
+            return Ok(None);
         };
         let scope = edge.scope();
         match edge.run(edge.client.service_token(&scope, id))? {
-            Some(_) => Ok(()),
+            Some(token) => Ok(token.client_secret_version()),
             None => {
                 let message = format!("service token {id} of {} is gone at Cloudflare", self.name);
                 Err(CommandError::new(Kind::Conflict, message)
@@ -130,6 +133,7 @@ impl<'a> Runner<'a> {
             destination,
             new: None,
             old,
+            overlap_is_gone: false,
         })
     }
 
@@ -181,6 +185,7 @@ impl<'a> Runner<'a> {
                 .steps
                 .unchanged("deliver", "the new secret is there already");
         }
+        self.may_mint_again()?;
         let told = match self.journal.rotation.recover() {
             Recovery::Nothing => return Ok(()),
             Recovery::MintUnanswered => {
@@ -192,6 +197,46 @@ impl<'a> Runner<'a> {
         };
         self.journal.save()?;
         self.tools.steps.warn("mint", told)
+    }
+
+    /// Cloudflare keeps one previous secret: after a mint whose secret is lost, the next one ends
+    /// the secret that clients use. That is for somebody to say.
+    fn may_mint_again(&mut self) -> Result<(), CommandError> {
+        let rotation = &self.journal.rotation;
+        let lost = rotation.clone().recover() != Recovery::Nothing;
+        let in_place = rotation.plan.mode == RotationMode::InPlace && self.tools.edge.is_some();
+        let Some(ends) = rotation.old_ends_at.filter(|_| lost && in_place) else {
+            return Ok(());
+        };
+        if !self.was_minted()? {
+            return Ok(());
+        }
+        let told = self.tools.args.force || rotation.plan.cause == RotationCause::Compromised;
+        if ends > time::now() && !told {
+            let message = format!(
+                "the new secret was lost before it was delivered, and another mint ends the one that clients use; that one is good until {}",
+                time::rfc3339(ends)
+            );
+            return Err(CommandError::new(Kind::Pending, message).hint(
+                "when clients can take a new one at once: `--resume --force --reason TEXT`",
+            ));
+        }
+        self.overlap_is_gone = true;
+        Ok(())
+    }
+
+    /// Whether Cloudflare took the last mint; where it does not say, it may have.
+    fn was_minted(&self) -> Result<bool, CommandError> {
+        let rotation = &self.journal.rotation;
+        let Some((edge, id)) = self.tools.at_edge(rotation) else {
+            return Ok(false);
+        };
+        let token = edge.run(edge.client.service_token(&edge.scope(), id))?;
+        let version = token.and_then(|token| token.client_secret_version());
+        Ok(match (rotation.version, version) {
+            (Some(before), Some(now)) => now > before,
+            (None, _) | (_, None) => true,
+        })
     }
 
     /// Whether the destination has the new secret.

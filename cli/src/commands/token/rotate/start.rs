@@ -1,15 +1,17 @@
 //! The beginning of a rotation: everything that can be known before anything is changed.
 
 use postern_ca::{Actor, CertificateAuthority, EdgeObject, TokenRecord};
+use postern_cloudflare::minting::tokens_named;
 use postern_cloudflare::rotation::{
     Rotation, RotationCause, RotationMode, RotationOrder, RotationPlan,
 };
-use postern_policy::TokenName;
 use postern_policy::config::TokenOrigin;
+use postern_policy::{TokenName, successor_name};
 
 use super::RotateArgs;
 use super::journal::Journal;
 use super::runner::{Runner, Tools};
+use crate::cloudflare::lock::Turn;
 use crate::commands::token::delete::Removal;
 use crate::commands::token::record::recorded_anywhere;
 use crate::commands::{DONE, Outcome};
@@ -69,6 +71,7 @@ pub(super) fn rotate_all(context: &Context, args: &RotateArgs, owner: &str) -> O
 /// Gives a rotation up.
 pub(super) fn abort(context: &Context, args: &RotateArgs, name: &TokenName) -> Outcome {
     let authority = context.authority()?;
+    let _turn = Turn::of_token(context.home(), name)?;
     let journal =
         Journal::under_way(authority.store(), name)?.ok_or_else(|| none_under_way(name))?;
     let tools = Tools::new(context, args, &authority, name, &journal.rotation)?;
@@ -85,6 +88,7 @@ pub(super) fn rotate_in(
     authority: &CertificateAuthority,
     (name, cause): (&TokenName, RotationCause),
 ) -> Outcome {
+    let _turn = Turn::of_token(context.home(), name)?;
     if let Some(journal) = Journal::under_way(authority.store(), name)? {
         let tools = Tools::new(context, args, authority, name, &journal.rotation)?;
         return Runner::new(tools, journal)?.run();
@@ -94,26 +98,27 @@ pub(super) fn rotate_in(
     }
     let token = super::super::find(authority, name)?;
     let object = recorded_anywhere(authority.store(), name)?;
-    let rotation = planned(args, cause, &token, object.as_ref());
+    let mut rotation = planned(args, cause, &token, object.as_ref());
     let tools = Tools::new(context, args, authority, name, &rotation)?;
-    check(args, &tools, &rotation, object.as_ref())?;
+    rotation.version = check(args, &tools, &rotation, object.as_ref())?;
     let by = Actor::current().to_string();
     let journal = Journal::start(authority.store(), name, rotation, by)?;
     Runner::new(tools, journal)?.run()
 }
 
-/// What would make the rotation stop half-way is found before it begins.
+/// What would make the rotation stop half-way is found before it begins; how often the secret was
+/// rotated before it, where Cloudflare says.
 fn check(
     args: &RotateArgs,
     tools: &Tools<'_>,
     rotation: &Rotation,
     object: Option<&EdgeObject>,
-) -> Result<(), CommandError> {
+) -> Result<Option<u64>, CommandError> {
     if rotation.plan.cause == RotationCause::Decommission {
         if let (Some(edge), Some(object)) = (&tools.edge, object) {
             Removal::new(edge, tools.authority, tools.name, tools.steps).refuse_foreign(object)?;
         }
-        return Ok(());
+        return Ok(None);
     }
     let destination = args
         .delivery
@@ -121,7 +126,31 @@ fn check(
         .for_token(tools.name);
     destination.test()?;
     tools.unlock()?;
+    if args.parallel {
+        refuse_namesake(tools)?;
+    }
     tools.still_there(rotation)
+}
+
+/// The second token must be this rotation's own: giving the rotation up deletes it.
+fn refuse_namesake(tools: &Tools<'_>) -> Result<(), CommandError> {
+    let name = successor_name(tools.name).map_err(CommandError::usage)?;
+    let here = tools.authority.store().tokens()?;
+    let recorded = recorded_anywhere(tools.authority.store(), &name)?.is_some();
+    let mut taken = recorded || here.iter().any(|token| token.name == name);
+    if let Some(edge) = &tools.edge {
+        let scope = edge.scope();
+        let named = tokens_named(&edge.client, &scope, name.as_str());
+        taken |= !edge.run(named)?.is_empty();
+    }
+    if !taken {
+        return Ok(());
+    }
+    let message = format!("a token {name} exists already, and would be taken for this rotation's");
+    Err(CommandError::new(Kind::Conflict, message).hint(format!(
+        "delete or rename it, or rotate {} in place",
+        tools.name
+    )))
 }
 
 fn planned(
