@@ -10,13 +10,13 @@ pub(crate) mod lock;
 pub(crate) mod situation;
 
 use std::env;
-use std::io::{IsTerminal, stdin};
+use std::fs::File;
+use std::io::{ErrorKind, IsTerminal, Read as _, stdin};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
-use postern_ca::files;
 use postern_cloudflare::{ApiError, ApiErrorKind, ApiToken, Client, ClientOptions, Scope};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
@@ -83,7 +83,11 @@ impl CloudflareArgs {
                 .and_then(|config| config.cloudflare);
             Ok(cloudflare.and_then(|cloudflare| cloudflare.account_id))
         };
-        let account = match &self.account_id {
+        let named = self
+            .account_id
+            .as_ref()
+            .filter(|account| !account.is_empty());
+        let account = match named {
             Some(account) => Some(account.clone()),
             None => configured()?,
         };
@@ -147,7 +151,13 @@ fn connect(account: String, token: ApiToken) -> Result<Edge, CommandError> {
     let runtime = runtime.map_err(|error| {
         CommandError::new(Kind::Failure, format!("cannot start the runtime: {error}"))
     })?;
-    let client = Client::new(options)?;
+    let place = options.base.clone();
+    let client = Client::new(options).map_err(|error| {
+        CommandError::usage(format!(
+            "{place:?} is no address of the API: {}",
+            error.kind
+        ))
+    })?;
     Ok(Edge {
         client,
         account,
@@ -156,8 +166,18 @@ fn connect(account: String, token: ApiToken) -> Result<Edge, CommandError> {
 }
 
 fn from_file(path: &Path) -> Result<ApiToken, CommandError> {
-    let octets = Zeroizing::new(files::read(path)?);
     let place = path.display().to_string();
+    let mut octets = Zeroizing::new(Vec::new());
+    let read = File::open(path).and_then(|file| file.take(MAX_TOKEN_FILE).read_to_end(&mut octets));
+    read.map_err(|error| {
+        let missing = error.kind() == ErrorKind::NotFound;
+        let kind = if missing {
+            Kind::NotFound
+        } else {
+            Kind::Failure
+        };
+        CommandError::new(kind, format!("cannot read {place}: {error}"))
+    })?;
     let text = std::str::from_utf8(&octets)
         .map_err(|_| CommandError::usage(format!("{place} is not text")))?;
     checked(text, &place)
@@ -217,6 +237,8 @@ impl From<ApiError> for CommandError {
 const BASE: &str = "https://api.cloudflare.com/client/v4";
 /// The first is ours; the second is what Cloudflare's own SDKs read.
 const BASE_VARIABLES: [&str; 2] = ["CLOUDFLARE_API_BASE", "CLOUDFLARE_BASE_URL"];
+/// Octets; a token has some fifty.
+const MAX_TOKEN_FILE: u64 = 64 * 1024;
 const TOKEN_VARIABLE: &str = "CLOUDFLARE_API_TOKEN";
 /// On one call.
 const TIMEOUT: Duration = Duration::from_secs(15);

@@ -71,6 +71,21 @@ pub struct HostnameSetting {
     /// Whether the edge sends the client's certificate to the origin.
     #[serde(default)]
     pub client_certificate_forwarding: bool,
+    /// Everything else: the PUT takes the settings of others too.
+    #[serde(flatten)]
+    pub rest: Map<String, Value>,
+}
+
+impl HostnameSetting {
+    /// The setting of a host that nobody has set anything for.
+    pub fn forwarding(hostname: &str) -> Self {
+        Self {
+            hostname: hostname.to_owned(),
+            china_network: false,
+            client_certificate_forwarding: true,
+            rest: Map::new(),
+        }
+    }
 }
 
 document! {
@@ -211,6 +226,15 @@ document! {
 }
 
 impl AccessGroup {
+    /// The document as a PUT takes it: everything that came, less what only the server writes.
+    pub fn for_update(&self) -> Self {
+        let mut update = self.clone();
+        for server_side in ["id", "uid", "created_at", "updated_at"] {
+            update.remove(server_side);
+        }
+        update
+    }
+
     /// The rules of `include`, `require` or `exclude`.
     pub fn rules(&self, list: RuleList) -> Vec<AccessRule> {
         rules(self.get(list.key()))

@@ -4,7 +4,7 @@
 use thiserror::Error;
 
 use crate::access::App;
-use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority};
+use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority, Manager};
 use crate::ledger::{Ledger, ObjectKind, Owned};
 use crate::plan::{Purpose, policy_key, prefix};
 use crate::remote::Remote;
@@ -39,11 +39,23 @@ pub enum AdoptError {
 /// Everything that is wanted, there, and not recorded.
 pub fn adoptable(desired: &Desired, remote: &Remote, ledger: &Ledger, now: u64) -> Vec<Adoption> {
     let candidates = candidates(desired, remote, now).into_iter();
+    // Neither what is recorded already, nor one of two that have the same name.
     let is_new = |adoption: &Adoption| {
-        let id = adoption.owned.id.as_deref().unwrap_or_default();
-        ledger.iter().all(|owned| owned.id.as_deref() != Some(id))
+        let (kind, id, key) = (adoption.owned.kind, &adoption.owned.id, &adoption.owned.key);
+        let is_known = |owned: &Owned| {
+            owned.id == *id || (owned.kind == kind && owned.key == *key && owned.id.is_some())
+        };
+        !ledger.iter().any(is_known)
     };
-    candidates.filter(is_new).collect()
+    let found: Vec<Adoption> = candidates.filter(is_new).collect();
+    let is_alone = |adoption: &&Adoption| {
+        let (kind, key) = (adoption.owned.kind, &adoption.owned.key);
+        let same = found
+            .iter()
+            .filter(|it| it.owned.kind == kind && it.owned.key == *key);
+        same.count() == 1
+    };
+    found.iter().filter(is_alone).cloned().collect()
 }
 
 /// One object by its kind and id.
@@ -72,7 +84,11 @@ pub fn adoption_of(
 fn candidates(desired: &Desired, remote: &Remote, now: u64) -> Vec<Adoption> {
     let mut found = certificates(desired, remote);
     found.extend(groups(desired, remote));
-    for application in &desired.applications {
+    let ours = desired
+        .applications
+        .iter()
+        .filter(|it| it.manager == Manager::Postern);
+    for application in ours {
         for app in apps(application, remote) {
             found.extend(of_app(application, app, remote));
         }

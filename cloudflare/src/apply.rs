@@ -104,7 +104,7 @@ impl<'a, R: Recorder> Applier<'a, R> {
     async fn carry_out(&mut self, action: &Action) -> Result<(), ApplyError> {
         match action {
             Action::Recover(owned) => self.record(owned.clone()),
-            Action::Forget { kind, key } => self.forget(*kind, key),
+            Action::Forget { kind, key, .. } => self.forget(*kind, key),
             Action::UploadAuthority(authority) => self.upload(authority).await,
             Action::SetHostnames { id, hostnames, .. } => {
                 let update = MtlsCertificateUpdate {
@@ -123,22 +123,21 @@ impl<'a, R: Recorder> Applier<'a, R> {
             Action::CreateApp {
                 key,
                 domain,
+                more,
                 fields,
-            } => self.create_app(key, domain, fields).await,
+            } => self.create_app(key, (domain, more), fields).await,
             Action::SetAppField { app, field } => self.set_app_field(app, field).await,
             Action::CreateGroup { name, names } => self.create_group(name, names.iter()).await,
             Action::UpdateGroup {
                 name, id, names, ..
-            } => {
-                let document = group(name, names.iter());
-                let updated = self.client.update_group(self.scope, id, &document).await?;
-                hold_all(document.as_map(), updated.as_map())
-            }
+            } => self.update_group(name, id, names).await,
             Action::DeleteGroup { key, id } => {
                 self.client.delete_group(self.scope, id).await?;
                 self.forget(ObjectKind::Group, key)
             }
-            Action::CreatePolicy { app, policy } => self.create_policy(app, policy).await,
+            Action::CreatePolicy { kind, app, policy } => {
+                self.create_policy(*kind, app, policy).await
+            }
             Action::UpdatePolicy {
                 app, id, policy, ..
             } => self.update_policy(app, id, policy).await,
@@ -180,11 +179,7 @@ impl<'a, R: Recorder> Applier<'a, R> {
                 .find(|setting| setting.hostname == *hostname)
             {
                 Some(setting) => setting.client_certificate_forwarding = true,
-                None => settings.push(HostnameSetting {
-                    hostname: hostname.clone(),
-                    china_network: false,
-                    client_certificate_forwarding: true,
-                }),
+                None => settings.push(HostnameSetting::forwarding(hostname)),
             }
         }
         let put = self.client.put_hostname_settings(self.scope, &settings);
@@ -194,11 +189,17 @@ impl<'a, R: Recorder> Applier<'a, R> {
     async fn create_app(
         &mut self,
         key: &str,
-        domain: &str,
+        (domain, more): (&str, &[String]),
         fields: &[AppField],
     ) -> Result<(), ApplyError> {
         let owned = self.intend(ObjectKind::App, key, key, None)?;
         let mut app = App::self_hosted(key, domain);
+        if !more.is_empty() {
+            let all: Vec<&str> = std::iter::once(domain)
+                .chain(more.iter().map(String::as_str))
+                .collect();
+            app.set("self_hosted_domains", json!(all));
+        }
         for field in fields {
             app.set(field.key(), field.value());
         }
@@ -229,8 +230,25 @@ impl<'a, R: Recorder> Applier<'a, R> {
         hold_all(document.as_map(), made.as_map())
     }
 
+    /// A PUT replaces everything: what somebody excludes or requires by hand stays.
+    async fn update_group(
+        &self,
+        name: &str,
+        id: &str,
+        names: &BTreeSet<String>,
+    ) -> Result<(), ApplyError> {
+        let there = self.client.group(self.scope, id).await?;
+        let mut document = there.ok_or_else(|| gone("group", id))?.for_update();
+        for (key, value) in group(name, names.iter()).as_map() {
+            document.set(key, value.clone());
+        }
+        let updated = self.client.update_group(self.scope, id, &document).await?;
+        hold_all(document.as_map(), updated.as_map())
+    }
+
     async fn create_policy(
         &mut self,
+        kind: ObjectKind,
         app: &AppTarget,
         policy: &PlannedPolicy,
     ) -> Result<(), ApplyError> {
@@ -242,7 +260,7 @@ impl<'a, R: Recorder> Applier<'a, R> {
         self.write(&mut document, policy)?;
         document.set("precedence", json!(policy.precedence));
         let key = policy_key(&app, &policy.name);
-        let owned = self.intend(ObjectKind::Policy, &key, &policy.name, Some(app.clone()))?;
+        let owned = self.intend(kind, &key, &policy.name, Some(app.clone()))?;
         let made = self.client.create_app_policy(self.scope, &app, &document);
         let made = made.await;
         let made = self.made(owned, made, |policy| policy.id())?;

@@ -113,7 +113,11 @@ impl Client {
     /// The answers to a DELETE differ (the object, its id, nothing): its status is what counts.
     async fn delete(&self, call: Call) -> Result<bool, ApiError> {
         match self.transport.send(&call).await {
-            Ok(_) => Ok(true),
+            Ok(answer) if envelope::is_cloudflares(&answer) => Ok(true),
+            Ok(_) => {
+                let what = String::from("it is not of Cloudflare's API");
+                Err(call.failed(ApiErrorKind::Unreadable(what)))
+            }
             Err(error) if matches!(error.kind, ApiErrorKind::NotFound) => Ok(false),
             Err(error) => Err(error),
         }

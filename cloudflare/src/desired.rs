@@ -40,6 +40,8 @@ pub struct DesiredApplication {
     pub name: ApplicationName,
     /// How it is found there.
     pub reference: AppReference,
+    /// Every host and path that it answers for.
+    pub domains: Vec<String>,
     /// How long a session lasts, in Go's form; left alone where the file does not say.
     pub session_duration: Option<String>,
     /// The audience tag that the gateway expects, where the file says.

@@ -5,6 +5,8 @@
 pub const RULES_PER_GROUP: usize = 1000;
 /// Rules in the policies of one application.
 pub const RULES_PER_APPLICATION: usize = 1000;
+/// Domains of one application.
+pub const DOMAINS_PER_APPLICATION: usize = 5;
 /// Rule groups in an account.
 pub const GROUPS: usize = 300;
 /// Uploaded CAs in an account.

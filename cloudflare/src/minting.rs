@@ -149,7 +149,7 @@ fn answering_for(apps: Vec<App>, wanted: &str) -> Vec<App> {
 }
 
 /// Whether a text is an id of Cloudflare's: a UUID, or 32 hexadecimal digits. No host is one.
-fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     let digits = text.chars().filter(char::is_ascii_hexdigit).count();
     let dashes = text.chars().filter(|&c| c == '-').count();
     digits == 32 && matches!(dashes, 0 | 4) && text.len() == digits + dashes

@@ -74,12 +74,21 @@ pub struct Conflict {
 
 impl Plan {
     /// Compares what Access is to hold with what it holds.
-    pub fn new(desired: &Desired, remote: &Remote, ledger: &Ledger, consents: Consents) -> Self {
+    ///
+    /// `now` is in Unix seconds.
+    pub fn new(
+        desired: &Desired,
+        remote: &Remote,
+        ledger: &Ledger,
+        consents: Consents,
+        now: u64,
+    ) -> Self {
         let mut planner = Planner {
             desired,
             remote,
             ledger,
             consents,
+            now,
             plan: Self::default(),
         };
         planner.mtls_is_there();
@@ -121,6 +130,7 @@ struct Planner<'a> {
     remote: &'a Remote,
     ledger: &'a Ledger,
     consents: Consents,
+    now: u64,
     plan: Plan,
 }
 

@@ -18,6 +18,27 @@ pub enum WafError {
         /// The policy.
         policy: String,
     },
+    /// The rule would block what another application serves.
+    #[error(
+        "`edge = \"waf\"` looks at the whole host, and application `{other}` is on one of its hosts too; give it hosts of its own, or use another strategy"
+    )]
+    SharedHost {
+        /// The other application.
+        other: String,
+    },
+    /// The rule would block what is beside the paths.
+    #[error(
+        "`edge = \"waf\"` looks at the whole host, and the application has `paths` there; use another strategy"
+    )]
+    Paths,
+    /// The pattern may match across attributes of the subject.
+    #[error(
+        "{pattern} can match a comma, and in a WAF rule that is the next attribute of the subject (`CN=dev-1,O=…`); write a class such as `[a-z0-9-]` in place of `.`, `[^…]`, `\\D`, `\\S` and `\\W`"
+    )]
+    CrossesAttributes {
+        /// The pattern.
+        pattern: String,
+    },
     /// A rule has no counterpart there.
     #[error("a WAF rule cannot express {rule}; choose another strategy")]
     NoCounterpart {
@@ -40,6 +61,9 @@ pub enum WafError {
 /// # Errors
 /// Where a policy of the application cannot be said there.
 pub fn expression(application: &Application) -> Result<String, WafError> {
+    if application.paths().iter().any(|path| !path.is_root()) {
+        return Err(WafError::Paths);
+    }
     let hosts: Vec<String> = application
         .hosts()
         .iter()
@@ -120,7 +144,29 @@ fn body(pattern: &CommonNamePattern) -> Result<String, WafError> {
         let pattern = text.to_owned();
         return Err(WafError::InnerAnchor { pattern });
     }
+    if can_match_comma(inner) {
+        let pattern = text.to_owned();
+        return Err(WafError::CrossesAttributes { pattern });
+    }
     Ok(inner.to_owned())
+}
+
+/// Whether some part of the pattern stands for characters that nobody named.
+fn can_match_comma(text: &str) -> bool {
+    let mut in_class = false;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '\\' if characters.next().is_some_and(|c| "DSWPp".contains(c)) => return true,
+            '[' if characters.as_str().starts_with('^') => return true,
+            '[' => in_class = true,
+            ']' => in_class = false,
+            ',' | '+' if in_class => return true,
+            '.' if !in_class => return true,
+            _ => {}
+        }
+    }
+    false
 }
 
 /// Whether the next character would be an escaped one.

@@ -94,11 +94,7 @@ impl Account {
             .update_certificate(scope, made.id(), &update)
             .await
             .unwrap();
-        let setting = HostnameSetting {
-            hostname: "app.example.com".to_owned(),
-            china_network: false,
-            client_certificate_forwarding: true,
-        };
+        let setting = HostnameSetting::forwarding("app.example.com");
         client
             .put_hostname_settings(scope, &[setting])
             .await

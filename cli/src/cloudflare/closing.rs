@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObjectKind};
+use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObjectKind, EdgePending};
 use postern_cloudflare::{Breadth, Desired, Plan, Remote, admitting, closing};
 use postern_policy::{CertificateIdentity, CommonName};
 
@@ -33,40 +33,45 @@ pub(crate) fn close(
         .iter()
         .cloned()
         .partition(|name| live.contains(name.as_str()));
-    for account in accounts(authority, args)? {
-        for name in &kept {
-            tell(&format!(
-                "The edge goes on admitting {name}: it has another certificate that is good, and the edge knows names only."
-            ));
-        }
-        if names.is_empty() {
-            continue;
-        }
-        let pending = authority.store().add_edge_pending(EdgeChange {
-            what: format!("take {} out at the edge", joined(&names)),
-            cause: String::from("revoked"),
-            names: names.iter().cloned().collect(),
-            since: time::now(),
-            by: Actor::current().to_string(),
-        })?;
-        // Those of earlier tries for the same names are done with it.
-        let mut done: Vec<i64> = authority
-            .store()
-            .edge_pending()?
-            .into_iter()
-            .filter(|it| it.change.names.iter().all(|name| names.contains(name)))
-            .map(|it| it.id)
-            .collect();
-        done.push(pending);
-        let remote = args
+    let accounts = accounts(authority, args)?;
+    for name in kept.iter().filter(|_| !accounts.is_empty()) {
+        tell(&format!(
+            "The edge goes on admitting {name}: it has another certificate that is good, and the edge knows names only."
+        ));
+    }
+    if names.is_empty() || accounts.is_empty() {
+        return Ok(());
+    }
+    // On record before the first call: whatever happens next, it is not forgotten.
+    let mine = authority.store().add_edge_pending(EdgeChange {
+        what: format!("take {} out at the edge", joined(&names)),
+        cause: String::from(REVOKED),
+        names: names.iter().cloned().collect(),
+        since: time::now(),
+        by: Actor::current().to_string(),
+    })?;
+    let mut failures = Vec::new();
+    for account in accounts {
+        let told = args
             .connect_without_asking(account)
             .and_then(|edge| edge.ok_or_else(|| CommandError::usage("there is no API token")))
-            .and_then(|edge| take_away(context, authority, &edge, &names))
-            .map_err(|error| left_open(&error))?;
-        authority.store().clear_edge_pending(done)?;
-        say_what_still_admits(&remote, &names);
+            .and_then(|edge| take_away(context, authority, &edge, &names));
+        match told {
+            Ok(remote) => say_what_still_admits(&remote, &names),
+            Err(error) => failures.push(error),
+        }
     }
-    Ok(())
+    if let Some(error) = failures.first() {
+        return Err(left_open(error));
+    }
+    // Those of earlier tries for the same names are done with it.
+    let is_done = |it: &EdgePending| {
+        it.id == mine
+            || (it.change.cause == REVOKED && it.change.names.iter().all(|it| names.contains(it)))
+    };
+    let pending = authority.store().edge_pending()?.into_iter();
+    let done = pending.filter(is_done).map(|it| it.id).collect();
+    Ok(authority.store().clear_edge_pending(done)?)
 }
 
 /// Finishes what an earlier revocation left open at the edge; nothing to do where it left nothing.
@@ -75,8 +80,9 @@ pub(crate) fn finish_pending(
     authority: &CertificateAuthority,
     args: &CloudflareArgs,
 ) -> Result<(), CommandError> {
-    let pending = authority.store().edge_pending()?;
-    let names: BTreeSet<String> = pending.into_iter().flat_map(|it| it.change.names).collect();
+    let pending = authority.store().edge_pending()?.into_iter();
+    let revoked = pending.filter(|it| it.change.cause == REVOKED);
+    let names: BTreeSet<String> = revoked.flat_map(|it| it.change.names).collect();
     match names.is_empty() {
         true => Ok(()),
         false => close(context, authority, args, &names),
@@ -175,3 +181,6 @@ fn joined(names: &BTreeSet<String>) -> String {
         more => format!("{} and {more} more", shown.join(", ")),
     }
 }
+
+/// The cause of a pending change that a revocation left.
+pub(crate) const REVOKED: &str = "revoked";

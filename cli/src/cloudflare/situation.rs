@@ -4,7 +4,7 @@ use std::path::Path;
 
 use postern_ca::{CertificateAuthority, IssuerRole, files};
 use postern_cloudflare::{
-    Breadth, Chain, Consents, Ledger, Plan, Remote, Sources, Translation, translate,
+    Breadth, Chain, Consents, Desired, Ledger, Plan, Remote, Sources, Translation, translate,
 };
 use postern_policy::config::CloudflareSettings;
 
@@ -45,6 +45,21 @@ impl Situation {
         })
     }
 
+    /// What is there of ours, and nothing wanted.
+    pub(crate) fn without_a_file(
+        authority: &CertificateAuthority,
+        edge: &Edge,
+    ) -> Result<Self, CommandError> {
+        let ledger = ledger::read(authority.store(), &edge.account)?;
+        let (nothing, scope) = (Desired::default(), edge.scope());
+        let fetch = Remote::fetch(&edge.client, &scope, &nothing, &ledger, Breadth::Ours);
+        Ok(Self {
+            remote: edge.run(fetch)?,
+            translation: Translation::default(),
+            ledger,
+        })
+    }
+
     /// What has to change.
     pub(crate) fn plan(&self, consents: Consents) -> Plan {
         Plan::new(
@@ -52,6 +67,7 @@ impl Situation {
             &self.remote,
             &self.ledger,
             consents,
+            time::now(),
         )
     }
 }

@@ -53,8 +53,25 @@ pub(super) fn says_failure(body: &[u8]) -> bool {
 /// What an answer that failed says; it may be no envelope at all (a proxy's page).
 pub(super) fn refusal(status: u16, body: &[u8]) -> ApiErrorKind {
     let envelope = serde_json::from_slice::<Envelope<'_>>(body).ok();
-    let errors = envelope.and_then(|envelope| envelope.errors);
-    classify(status, &errors.unwrap_or_default())
+    let Some(envelope) = envelope else {
+        return stranger(status);
+    };
+    classify(status, &envelope.errors.unwrap_or_default())
+}
+
+/// An answer that is no envelope comes from a proxy or another server: its 404 proves nothing.
+fn stranger(status: u16) -> ApiErrorKind {
+    match status {
+        404 => ApiErrorKind::Unreadable(String::from(
+            "404 by something that is not Cloudflare's API",
+        )),
+        _ => classify(status, &[]),
+    }
+}
+
+/// Whether an answer that succeeded is Cloudflare's: an envelope, or nothing at all.
+pub(super) fn is_cloudflares(body: &[u8]) -> bool {
+    body.trim_ascii().is_empty() || serde_json::from_slice::<Envelope<'_>>(body).is_ok()
 }
 
 /// What an answer says, without judging it: the message of its errors, and its result.

@@ -63,7 +63,10 @@ impl Transport {
     /// Sends the call until it succeeds, is refused, or patience ends.
     pub(super) async fn send(&self, call: &Call) -> Result<Answer, ApiError> {
         if !call.names_an_object() {
-            return Err(call.failed(ApiErrorKind::NotFound));
+            return Err(call.failed(ApiErrorKind::Refused {
+                status: 0,
+                message: String::from("it names no object, and was not sent"),
+            }));
         }
         let mut patience = Patience::new(call.repeat, &self.pace);
         loop {

@@ -11,6 +11,7 @@ use crate::access::App;
 use crate::desired::{AppReference, DesiredApplication, Manager};
 use crate::go_duration;
 use crate::ledger::ObjectKind;
+use crate::limits::DOMAINS_PER_APPLICATION;
 
 /// Where each application of the file is; none for one that a conflict keeps from being found.
 pub(super) type Apps = BTreeMap<ApplicationName, AppTarget>;
@@ -19,9 +20,18 @@ impl Planner<'_> {
     pub(super) fn apps(&mut self) -> Apps {
         let mut apps = Apps::new();
         for application in &self.desired.applications {
-            if let Some(target) = self.app(application) {
-                apps.insert(application.name.clone(), target);
+            let Some(target) = self.app(application) else {
+                continue;
+            };
+            if let Some(other) = taken(&apps, &target) {
+                let why = format!(
+                    "application {other} of the file is the same one at Access: the policies of each would admit to both"
+                );
+                let remedy = "give each an application of its own there: name them by `app`";
+                self.conflict(format!("app {}", application.name), &why, remedy);
+                continue;
             }
+            apps.insert(application.name.clone(), target);
         }
         apps
     }
@@ -48,7 +58,16 @@ impl Planner<'_> {
                     name,
                     remote.apps.iter(),
                 ) {
-                    Found::Ours(app) => self.known(application, app),
+                    Found::Ours(app) if app.answers_for(domain) => self.known(application, app),
+                    Found::Ours(app) => {
+                        let there = app.domains().join(", ");
+                        let why = format!(
+                            "the application that is ours answers for {there}, and the file names {domain}"
+                        );
+                        let remedy = "change its domain at Access, or give the application of the file another name";
+                        self.conflict(target, &why, remedy);
+                        None
+                    }
                     Found::Recovered(app) if found.iter().any(|other| other.id() == app.id()) => {
                         let owned = recovered(self.ledger.find(ObjectKind::App, key), app);
                         self.change(target, Class::Bookkeeping, Action::Recover(owned));
@@ -100,6 +119,7 @@ impl Planner<'_> {
         let action = Action::CreateApp {
             key: key.clone(),
             domain: domain.to_owned(),
+            more: more(application, domain),
             fields: fields(application),
         };
         self.change(target, Class::Ordinary, action);
@@ -121,6 +141,15 @@ impl Planner<'_> {
             self.plan.remarks.push(format!(
                 "app {}: a gateway behind Cloudflare needs `aud = \"{aud}\"` in its [application.cloudflare]",
                 application.name
+            ));
+        }
+        let uncovered = application.domains.iter().filter(|it| !covers(app, it));
+        let uncovered: Vec<&str> = uncovered.map(String::as_str).collect();
+        if !uncovered.is_empty() {
+            self.plan.remarks.push(format!(
+                "app {}: the application at Access does not answer for {}: nothing is enforced there",
+                application.name,
+                uncovered.join(", ")
             ));
         }
         for field in fields(application) {
@@ -177,6 +206,28 @@ impl Planner<'_> {
             format!("`postern cloudflare adopt {kind} {id}`, or rename one of them"),
         );
     }
+}
+
+/// The application of the file that is the same one at Access.
+fn taken<'a>(apps: &'a Apps, target: &AppTarget) -> Option<&'a ApplicationName> {
+    let mut same = apps.iter().filter(|(_, other)| *other == target);
+    same.next().map(|(name, _)| name)
+}
+
+/// Whether an application answers for a host and path, by itself or by a shorter path.
+fn covers(app: &App, domain: &str) -> bool {
+    app.domains().iter().any(|there| {
+        let there = there.trim_end_matches('/').to_ascii_lowercase();
+        let rest = domain.to_ascii_lowercase();
+        rest.strip_prefix(&there)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// The other hosts and paths of an application to be made, as many as Access takes.
+fn more(application: &DesiredApplication, domain: &str) -> Vec<String> {
+    let others = application.domains.iter().filter(|it| *it != domain);
+    others.take(DOMAINS_PER_APPLICATION - 1).cloned().collect()
 }
 
 fn fields(application: &DesiredApplication) -> Vec<AppField> {

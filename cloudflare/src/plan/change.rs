@@ -61,12 +61,14 @@ impl Class {
 pub enum Action {
     /// Records the id of what a call made whose answer never came.
     Recover(Owned),
-    /// Forgets what is gone.
+    /// Forgets what is gone, or not ours any more.
     Forget {
         /// The record's kind.
         kind: ObjectKind,
         /// The record's key.
         key: String,
+        /// Why.
+        why: &'static str,
     },
     /// Uploads a CA with its hosts.
     UploadAuthority(DesiredAuthority),
@@ -99,6 +101,8 @@ pub enum Action {
         key: String,
         /// Its domain.
         domain: String,
+        /// What else it answers for.
+        more: Vec<String>,
         /// The fields that the file sets.
         fields: Vec<AppField>,
     },
@@ -140,6 +144,8 @@ pub enum Action {
     },
     /// Makes a policy.
     CreatePolicy {
+        /// The record's kind.
+        kind: ObjectKind,
         /// Of which application.
         app: AppTarget,
         /// What it says.
@@ -297,27 +303,31 @@ impl Change {
     }
 
     fn object(&self) -> Option<(ObjectKind, String)> {
-        if let Action::Recover(owned) = &self.action {
-            return Some((owned.kind, owned.key.clone()));
+        match &self.action {
+            Action::Recover(owned) => Some((owned.kind, owned.key.clone())),
+            Action::Forget { kind, key, .. } | Action::DeletePolicy { kind, key, .. } => {
+                Some((*kind, key.clone()))
+            }
+            Action::UploadAuthority(authority) => {
+                Some((ObjectKind::Certificate, authority.fingerprint.to_string()))
+            }
+            Action::RemoveAuthority { key, .. } => Some((ObjectKind::Certificate, key.clone())),
+            Action::CreateApp { key, .. } => Some((ObjectKind::App, key.clone())),
+            Action::CreateGroup { name, .. } | Action::UpdateGroup { name, .. } => {
+                Some((ObjectKind::Group, name.clone()))
+            }
+            Action::DeleteGroup { key, .. } => Some((ObjectKind::Group, key.clone())),
+            Action::CreatePolicy { kind, app, policy } => match app {
+                AppTarget::Known(app) => Some((*kind, policy_key(app, &policy.name))),
+                AppTarget::Made(_) => None,
+            },
+            Action::SetHostnames { .. }
+            | Action::ForwardCertificates { .. }
+            | Action::SetAppField { .. }
+            | Action::UpdatePolicy { .. }
+            | Action::PlacePolicy { .. }
+            | Action::ExcludeNames { .. } => None,
         }
-        if let Action::DeletePolicy { kind, key, .. } = &self.action {
-            return Some((*kind, key.clone()));
-        }
-        if let Action::UploadAuthority(authority) = &self.action {
-            return Some((ObjectKind::Certificate, authority.fingerprint.to_string()));
-        }
-        if let Action::CreateApp { key, .. } = &self.action {
-            return Some((ObjectKind::App, key.clone()));
-        }
-        if let Action::CreateGroup { name, .. } = &self.action {
-            return Some((ObjectKind::Group, name.clone()));
-        }
-        if let Action::CreatePolicy { app, policy } = &self.action
-            && let AppTarget::Known(app) = app
-        {
-            return Some((ObjectKind::Policy, policy_key(app, &policy.name)));
-        }
-        None
     }
 }
 
@@ -378,7 +388,7 @@ impl fmt::Display for Action {
             Self::Recover(_) => {
                 f.write_str("made by a call whose answer never came; its id is recorded")
             }
-            Self::Forget { .. } => f.write_str("gone there; its record is dropped"),
+            Self::Forget { why, .. } => write!(f, "{why}; its record is dropped"),
             Self::UploadAuthority(authority) => write!(
                 f,
                 "upload the chain (SHA-256 {}) for {}",
@@ -398,8 +408,15 @@ impl fmt::Display for Action {
                 let hosts: BTreeSet<String> = hostnames.iter().cloned().collect();
                 write!(f, "client_certificate_forwarding on for {}", listed(&hosts))
             }
-            Self::CreateApp { domain, fields, .. } => {
+            Self::CreateApp {
+                domain,
+                more,
+                fields,
+                ..
+            } => {
                 write!(f, "create the application for {domain}")?;
+                more.iter()
+                    .try_for_each(|domain| write!(f, " and {domain}"))?;
                 fields.iter().try_for_each(|field| write!(f, ", {field}"))
             }
             Self::SetAppField { field, .. } => write!(f, "{field}"),

@@ -98,12 +98,20 @@ fn is_admitted(
 }
 
 fn matches(rule: &AccessRule, name: &str, remote: &Remote) -> bool {
+    matches_within(rule, name, remote, NESTING)
+}
+
+/// Groups may hold groups; deeper than anybody nests them, one counts as a match.
+fn matches_within(rule: &AccessRule, name: &str, remote: &Remote, depth: u32) -> bool {
     match rule {
         AccessRule::Certificate | AccessRule::Everyone => true,
         AccessRule::CommonName(exact) => exact == name,
+        AccessRule::Group(_) if depth == 0 => true,
         AccessRule::Group(id) => {
-            let mut groups = remote.groups.iter();
-            groups.any(|group| group.id() == id && members(group).contains(name))
+            let group = remote.groups.iter().find(|group| group.id() == id);
+            let rules = group.map(|group| group.rules(RuleList::Include));
+            let mut rules = rules.into_iter().flatten();
+            rules.any(|rule| matches_within(&rule, name, remote, depth - 1))
         }
         AccessRule::ServiceToken(_)
         | AccessRule::AnyValidServiceToken
@@ -132,3 +140,5 @@ fn taking_away(target: String, action: Action) -> Change {
         action,
     }
 }
+
+const NESTING: u32 = 8;

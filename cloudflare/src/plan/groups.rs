@@ -147,7 +147,7 @@ impl<'a> Planner<'a> {
         let added = names.difference(&there).count();
         let removed = there.difference(&names).count();
         let takes_away = match purpose {
-            Purpose::Admitted | Purpose::Required => removed > 0,
+            Purpose::Admitted | Purpose::Required => removed > 0 || strangers > 0,
             Purpose::Revoked => added > 0,
         };
         let class = match takes_away && decision.admits() {

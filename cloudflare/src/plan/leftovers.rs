@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::apps::Apps;
 use super::found::{Found, Listed, find};
-use super::groups::Groups;
+use super::groups::{Groups, Purpose, prefix};
 use super::policies::policy_key;
-use super::{Action, AppTarget, Change, Class, Planner};
+use super::{Action, AppTarget, Class, Planner};
 use crate::desired::{DesiredApplication, Manager};
 use crate::ledger::{ObjectKind, Owned};
 use crate::remote::Mtls;
@@ -51,6 +51,10 @@ impl Planner<'_> {
             let Some(policy) = there.find(|policy| policy.id() == id) else {
                 continue;
             };
+            if managed.contains(app) {
+                self.release(owned);
+                continue;
+            }
             if wanted.contains(&owned.key) {
                 continue;
             }
@@ -66,21 +70,35 @@ impl Planner<'_> {
                 why: "the policy file has it no more",
             };
             let target = format!("policy {:?}", owned.name);
-            match managed.contains(app) {
-                true => self.plan.reported.push(Change {
-                    target,
-                    class,
-                    action,
-                }),
-                false => self.change(target, class, action),
-            }
+            self.change(target, class, action);
         }
+    }
+
+    /// What another tool was given is ours no more: neither a revocation nor a teardown may change
+    /// it, whatever becomes of the file.
+    fn release(&mut self, owned: &Owned) {
+        let action = Action::Forget {
+            kind: owned.kind,
+            key: owned.key.clone(),
+            why: "another tool manages it now",
+        };
+        self.change(&owned.name, Class::Bookkeeping, action);
     }
 
     fn groups_left(&mut self, groups: &Groups) {
         let kept: BTreeSet<&String> = groups.values().flatten().collect();
         let remote = self.remote;
+        let managed = self.desired.applications.iter();
+        let managed = managed.filter(|it| it.manager != Manager::Postern);
+        let policies = managed.flat_map(|it| &it.policies);
+        let released: BTreeSet<String> = policies
+            .flat_map(|policy| Purpose::ALL.map(|purpose| prefix(policy, purpose) + " #"))
+            .collect();
         for owned in self.ledger.of_kind(ObjectKind::Group) {
+            if released.iter().any(|prefix| owned.key.starts_with(prefix)) {
+                self.release(owned);
+                continue;
+            }
             let Some(id) = &owned.id else { continue };
             let there = remote.groups.iter().any(|group| group.id() == id);
             if there && !kept.contains(&owned.key) {
@@ -112,13 +130,16 @@ impl Planner<'_> {
                     let target = owned.name.clone();
                     self.change(target, Class::Bookkeeping, Action::Recover(owned));
                 }
+                // A list may not show yet what a call made a moment ago.
+                Some(Found::Foreign(_) | Found::Absent)
+                    if owned.id.is_none() && owned.intended_at + DAY > self.now => {}
                 Some(Found::Foreign(_) | Found::Absent) => {
-                    let (kind, key) = (owned.kind, owned.key.clone());
-                    self.change(
-                        &owned.name,
-                        Class::Bookkeeping,
-                        Action::Forget { kind, key },
-                    );
+                    let action = Action::Forget {
+                        kind: owned.kind,
+                        key: owned.key.clone(),
+                        why: "gone there",
+                    };
+                    self.change(&owned.name, Class::Bookkeeping, action);
                 }
             }
         }
@@ -150,3 +171,5 @@ impl Planner<'_> {
         found.map(|object| object.id().to_owned())
     }
 }
+
+const DAY: u64 = 24 * 60 * 60;

@@ -7,7 +7,7 @@ use super::authorities::recovered;
 use super::found::{Found, find};
 use super::groups::{Groups, Purpose, grouped, prefix};
 use super::places::InApp;
-use super::{Action, AppTarget, Class, PlannedPolicy, PlannedRule, Planner};
+use super::{Action, AppTarget, Class, Consent, PlannedPolicy, PlannedRule, Planner};
 use crate::access::{AccessPolicy, AccessRule, RuleList};
 use crate::desired::{DesiredApplication, DesiredPolicy, Manager};
 use crate::ledger::{ObjectKind, Owned};
@@ -93,12 +93,7 @@ impl Planner<'_> {
         there: &'r [AccessPolicy],
     ) -> Result<Option<&'r AccessPolicy>, Exists> {
         let key = policy_key(app, &policy.name);
-        let by_token = self.ledger.find(ObjectKind::TokenPolicy, &key).is_some();
-        let kind = if by_token {
-            ObjectKind::TokenPolicy
-        } else {
-            ObjectKind::Policy
-        };
+        let kind = self.kind_of(&key);
         match find(self.ledger, (kind, &key), &policy.name, there.iter()) {
             Found::Ours(found) => Ok(Some(found)),
             Found::Recovered(found) => {
@@ -132,7 +127,11 @@ impl Planner<'_> {
             return;
         }
         let part = format!(" / policy {:?}", policy.name);
-        let action = Action::CreatePolicy { app, policy };
+        let kind = match &app {
+            AppTarget::Known(app) => self.kind_of(&policy_key(app, &policy.name)),
+            AppTarget::Made(_) => ObjectKind::Policy,
+        };
+        let action = Action::CreatePolicy { kind, app, policy };
         self.change_in(application, &part, widening(desired), action);
     }
 
@@ -172,7 +171,12 @@ impl Planner<'_> {
                 policy,
                 differences,
             };
-            return self.change_in(application, &part, Class::DecisionChange, action);
+            // Both are needed where the policy relies on a WAF rule too.
+            let class = match (widening(desired), self.consents.waf) {
+                (Class::ReliesOnWaf, Consent::NotGiven) => Class::ReliesOnWaf,
+                _ => Class::DecisionChange,
+            };
+            return self.change_in(application, &part, class, action);
         }
         if compared.differences.is_empty() {
             return;
@@ -188,6 +192,14 @@ impl Planner<'_> {
             differences: compared.differences,
         };
         self.change_in(application, &part, class, action);
+    }
+
+    /// A policy that came with its token stays the token's.
+    fn kind_of(&self, key: &str) -> ObjectKind {
+        match self.ledger.find(ObjectKind::TokenPolicy, key) {
+            Some(_) => ObjectKind::TokenPolicy,
+            None => ObjectKind::Policy,
+        }
     }
 
     fn owner_of(&self, id: &str) -> Option<&Owned> {

@@ -4,12 +4,15 @@ use std::collections::BTreeSet;
 
 use postern_policy::config::CloudflareHostnames;
 use postern_policy::edge::edge_report;
-use postern_policy::{Application, ApplicationSet, CloudflareApplication, Edge};
+use postern_policy::{
+    Application, ApplicationSet, CloudflareApplication, Edge, HostName, PathPrefix,
+};
 
 use super::{Inexpressible, InexpressibleReason, Sources, policy};
 use crate::desired::{AppReference, DesiredApplication, Manager, Statement};
 use crate::go_duration::to_go;
-use crate::waf;
+use crate::minting::is_id;
+use crate::waf::{self, WafError};
 
 /// An application without `[application.cloudflare]` is the gateway's alone.
 pub(super) fn translate(
@@ -67,7 +70,8 @@ pub(super) fn hosts_with(edge: Edge, sources: &Sources<'_>) -> BTreeSet<String> 
 
 /// What is wrong with the strategies, before any of them is followed.
 fn strategies(application: &Application, sources: &Sources<'_>) -> Vec<Inexpressible> {
-    let alone = ApplicationSet::new(vec![application.clone()]).unwrap_or_default();
+    let alone = ApplicationSet::new(vec![application.clone()])
+        .expect("an application of a checked set is one by itself");
     let unfit = edge_report(&alone).into_iter().filter_map(|finding| {
         let remedy = finding.remedy()?;
         let rules = finding.gateway_only.join(", ");
@@ -78,9 +82,7 @@ fn strategies(application: &Application, sources: &Sources<'_>) -> Vec<Inexpress
     let mut errors: Vec<_> = unfit.collect();
     for policy in application.policies() {
         let reason = match policy.edge() {
-            Some(Edge::Waf) => waf::expression(application)
-                .err()
-                .map(InexpressibleReason::Waf),
+            Some(Edge::Waf) => waf_refuses(application, sources),
             Some(Edge::DedicatedCa) => shared(application, sources),
             Some(Edge::Expand | Edge::CertificateAndGateway) | None => None,
         };
@@ -93,6 +95,22 @@ fn strategies(application: &Application, sources: &Sources<'_>) -> Vec<Inexpress
         errors.push(inexpressible(application, "*", reason));
     }
     errors
+}
+
+/// A WAF rule is the whole host's: another application there would be blocked by it.
+fn waf_refuses(application: &Application, sources: &Sources<'_>) -> Option<InexpressibleReason> {
+    let beside = |other: &&Application| {
+        let shares = |host: &HostName| application.hosts().contains(host);
+        other.name() != application.name() && other.hosts().iter().any(shares)
+    };
+    let mut others = sources.applications.iter().map(|other| &**other);
+    let refused = match others.find(beside) {
+        Some(other) => Err(WafError::SharedHost {
+            other: other.name().to_string(),
+        }),
+        None => waf::expression(application).map(drop),
+    };
+    refused.err().map(InexpressibleReason::Waf)
 }
 
 /// `dedicated-ca` holds only while nobody else's host asks for the CA.
@@ -126,6 +144,7 @@ fn desired(
     DesiredApplication {
         name: application.name().clone(),
         reference: reference(application, cloudflare),
+        domains: domains(application),
         session_duration: cloudflare.session_duration.map(to_go),
         aud: cloudflare.aud.as_ref().map(ToString::to_string),
         skip_interstitial: cloudflare.skip_interstitial,
@@ -138,11 +157,21 @@ fn reference(application: &Application, cloudflare: &CloudflareApplication) -> A
     match &cloudflare.app {
         Some(id) if is_id(id) => AppReference::Id(id.clone()),
         Some(domain) => AppReference::Domain(domain.clone()),
-        None => {
-            let host = application.hosts().first().map(|host| host.as_str());
-            AppReference::Domain(host.unwrap_or_default().to_owned())
-        }
+        None => AppReference::Domain(domains(application).swap_remove(0)),
     }
+}
+
+/// Every host and path that it answers for, as Access writes them.
+fn domains(application: &Application) -> Vec<String> {
+    let paths = application.paths();
+    let of = |host: &HostName| -> Vec<String> {
+        let domain = |path: &PathPrefix| match path.is_root() {
+            true => host.as_str().to_owned(),
+            false => format!("{}{}", host.as_str(), path.as_str()),
+        };
+        paths.iter().map(domain).collect()
+    };
+    application.hosts().iter().flat_map(of).collect()
 }
 
 fn manager(cloudflare: &CloudflareApplication) -> Manager {
@@ -150,11 +179,6 @@ fn manager(cloudflare: &CloudflareApplication) -> Manager {
         None | Some("postern") => Manager::Postern,
         Some(other) => Manager::Other(other.to_owned()),
     }
-}
-
-/// An id is a UUID; a domain never is one.
-fn is_id(text: &str) -> bool {
-    text.len() == 36 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
 }
 
 fn inexpressible(

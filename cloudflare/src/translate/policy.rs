@@ -102,7 +102,8 @@ impl Parting<'_> {
     }
 
     fn certificates(&mut self) -> Result<(), InexpressibleReason> {
-        let mut include = certificate_rules(self.policy.include(), &self.expansion);
+        let mut include =
+            certificate_rules(self.policy.include(), self.policy.edge(), &self.expansion);
         let admitted = self.expansion.admitted(self.policy);
         let names = admitted.as_ref().map_or(0, BTreeSet::len);
         if include.is_empty() && admitted.is_none() {
@@ -184,7 +185,7 @@ impl Parting<'_> {
         include: Vec<AccessRule>,
     ) -> Result<Option<DesiredPolicy>, InexpressibleReason> {
         let policy = self.policy;
-        let mut require = certificate_rules(policy.require(), &self.expansion);
+        let mut require = certificate_rules(policy.require(), policy.edge(), &self.expansion);
         require.extend(others(policy.require()));
         let mut exclude = self.expansion.exclude(policy);
         exclude.extend(others(policy.exclude()));
@@ -264,7 +265,8 @@ impl Parting<'_> {
         if self.policy.edge() != Some(Edge::Waf) {
             return None;
         }
-        let expression = waf::expression(self.application).ok()?;
+        let expression = waf::expression(self.application)
+            .expect("`strategies` has refused what no expression can say");
         let remark =
             format!("the name is left to this WAF custom rule with the action block: {expression}");
         self.statement.remarks.push(remark);

@@ -9,15 +9,25 @@ use crate::access::AccessRule;
 use crate::inventory::Inventory;
 
 /// The certificate rules of a list.
-pub(super) fn certificate_rules(list: &[Rule], expansion: &Expansion) -> Vec<AccessRule> {
+pub(super) fn certificate_rules(
+    list: &[Rule],
+    edge: Option<Edge>,
+    expansion: &Expansion,
+) -> Vec<AccessRule> {
     let rules = list.iter().filter(|rule| rule.needs_certificate());
     let mut written = Vec::new();
     for rule in rules {
         if expansion.replaces(rule) {
             continue;
         }
-        // Not expressible: the strategies that are left mean any certificate of the CA.
-        let rule = exactly(rule).unwrap_or(AccessRule::Certificate);
+        let rule = match (exactly(rule), edge) {
+            (Some(exact), _) => exact,
+            (None, Some(Edge::CertificateAndGateway | Edge::DedicatedCa | Edge::Waf)) => {
+                AccessRule::Certificate
+            }
+            // Nothing stands for it: `strategies` has refused the policy.
+            (None, Some(Edge::Expand) | None) => continue,
+        };
         if !written.contains(&rule) {
             written.push(rule);
         }

@@ -84,7 +84,7 @@ fn an_anchor_inside_a_pattern_is_refused() {
             "{pattern}: {error}"
         );
     }
-    assert!(of("{ common_name_pattern = 'device-[^x$]+' }").is_ok());
+    assert!(of("{ common_name_pattern = 'device-[x$]+' }").is_ok());
     assert!(of(r"{ common_name_pattern = 'costs-5\$' }").is_ok());
 }
 
@@ -106,7 +106,7 @@ fn what_a_waf_rule_cannot_see_is_named() {
 #[test]
 fn every_admitting_policy_of_the_application_is_let_through() {
     let two = policy("{ common_name = \"x\" }")
-        + &policy("{ common_name_pattern = 'y-.+' }").replace("\"p\"", "\"q\"")
+        + &policy("{ common_name_pattern = 'y-[0-9]+' }").replace("\"p\"", "\"q\"")
         + "exclude = [{ common_name = \"y-1\" }]\n";
     let expression = expression(&application(&two)).unwrap();
     assert!(expression.contains(") or ("), "{expression}");
@@ -114,4 +114,23 @@ fn every_admitting_policy_of_the_application_is_let_through() {
         expression.contains("and not cf.tls_client_auth.cert_subject_dn_rfc2253 matches"),
         "{expression}"
     );
+}
+
+#[test]
+fn a_pattern_that_can_run_into_the_next_attribute_is_refused() {
+    for pattern in ["dev-.*-prod", "a[^b]", r"a\D", r"a\W", "a[,b]"] {
+        let error = of(&format!("{{ common_name_pattern = '{pattern}' }}")).unwrap_err();
+        assert!(
+            matches!(error, WafError::CrossesAttributes { .. }),
+            "{pattern}: {error}"
+        );
+    }
+    assert!(of(r"{ common_name_pattern = 'a\.b\d[.x]' }").is_ok());
+}
+
+#[test]
+fn an_application_of_some_paths_is_refused_as_the_rule_is_the_whole_hosts() {
+    let file = policy("{ common_name = \"x\" }");
+    let text = format!("paths = [\"/api\"]\n{file}");
+    assert_eq!(expression(&application(&text)), Err(WafError::Paths));
 }

@@ -194,13 +194,126 @@ async fn without_mtls_in_the_account_the_plan_says_so_and_names_what_works() {
 }
 
 #[tokio::test]
-async fn an_application_handed_to_terraform_keeps_its_groups_and_policies() {
+async fn an_application_handed_to_terraform_is_ours_no_more_whatever_becomes_of_the_file() {
     let mut site = Site::populated(TWO_POLICIES);
     site.converge().await;
+    let before = site.policies();
     site.rewrite(&TWO_POLICIES.replace("skip_interstitial = true", "managed_by = \"terraform\""));
     let plan = site.plan().await.unwrap();
-    assert_eq!(kinds(&plan), Vec::<&str>::new());
-    assert_eq!(site.all("access/groups").len(), 1);
+    assert!(
+        kinds(&plan).iter().all(|kind| *kind == "forget"),
+        "{:?}",
+        kinds(&plan)
+    );
+    site.converge().await;
+    assert_eq!(site.close(&["device-1", "probe-1"]).await.changes.len(), 0);
+    let second = TWO_POLICIES.rfind("[[application.policy]]").unwrap();
+    let elsewhere = TWO_POLICIES[..second].replace("telemetry", "other");
+    site.rewrite(&elsewhere);
+    site.converge().await;
+    assert_eq!(site.all("access/groups").len(), 2);
+    let app = site
+        .all("access/apps")
+        .into_iter()
+        .find(|app| app["name"] == "telemetry")
+        .unwrap();
+    let path = format!("access/apps/{}/policies", app["id"].as_str().unwrap());
+    assert_eq!(site.all(&path).len(), before.len());
+}
+
+#[tokio::test]
+async fn a_policy_that_came_with_its_token_is_made_again_as_the_tokens() {
+    let mut site = Site::populated(TWO_POLICIES);
+    site.converge().await;
+    let token = "ci-deploy-prod (service token)";
+    for owned in site.record.0.iter_mut().filter(|owned| owned.name == token) {
+        owned.kind = ObjectKind::TokenPolicy;
+    }
+    let app = site.app_id();
+    let path = format!("access/apps/{app}/policies");
+    let policy = site
+        .all(&path)
+        .into_iter()
+        .find(|it| it["name"] == token)
+        .unwrap();
+    let path = format!("{path}/{}", policy["id"].as_str().unwrap());
+    site.emulator
+        .as_somebody_else("DELETE", &path, serde_json::Value::Null);
+    site.converge().await;
+    let kinds: Vec<ObjectKind> = site
+        .record
+        .0
+        .iter()
+        .filter(|it| it.name == token)
+        .map(|it| it.kind)
+        .collect();
+    assert_eq!(kinds, [ObjectKind::TokenPolicy]);
+}
+
+#[tokio::test]
+async fn two_applications_of_the_file_never_share_one_of_access() {
+    let (head, policies) =
+        TWO_POLICIES.split_at(TWO_POLICIES.find("[[application.policy]]").unwrap());
+    let admin = head[head.find("[[application]]").unwrap()..]
+        .replace("name = \"telemetry\"", "name = \"admin\"")
+        .replace("upstream", "paths = [\"/admin\"]\nupstream");
+    let mut site = Site::populated(TWO_POLICIES);
+    site.converge().await;
+    site.rewrite(&format!("{head}{policies}{admin}{policies}"));
+    let plan = site.plan().await.unwrap();
+    assert!(
+        plan.conflicts[0].why.contains("would admit to both"),
+        "{:?}",
+        plan.conflicts
+    );
+}
+
+#[tokio::test]
+async fn an_application_that_moved_to_another_domain_is_not_taken_for_the_old_one() {
+    let mut site = Site::populated(TWO_POLICIES);
+    site.converge().await;
+    site.rewrite(&TWO_POLICIES.replace("telemetry.example.com", "moved.example.com"));
+    let plan = site.plan().await.unwrap();
+    assert!(
+        plan.conflicts[0]
+            .why
+            .contains("the file names moved.example.com"),
+        "{:?}",
+        plan.conflicts
+    );
+}
+
+#[tokio::test]
+async fn what_somebody_excludes_from_a_group_of_ours_stays_excluded() {
+    let mut site = Site::populated(TWO_POLICIES);
+    site.converge().await;
+    let mut group = site.all("access/groups")[0].clone();
+    let path = format!("access/groups/{}", group["id"].as_str().unwrap());
+    group["exclude"] = json!([{ "common_name": { "common_name": "device-1" } }]);
+    site.emulator.as_somebody_else("PUT", &path, group);
+    site.clients
+        .insert(String::from("device-3"), postern_cloudflare::Standing::Live);
+    site.converge().await;
+    let group = &site.all("access/groups")[0];
+    assert_eq!(group["include"].as_array().unwrap().len(), 3);
+    assert_eq!(group["exclude"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn hosts_that_access_does_not_know_are_named() {
+    let file = TWO_POLICIES.replace(
+        "hosts = [\"telemetry.example.com\"]",
+        "hosts = [\"telemetry.example.com\", \"second.example.com\"]",
+    );
+    let site = Site::populated(&file);
+    let app = json!({ "type": "self_hosted", "name": "x", "domain": "telemetry.example.com" });
+    site.emulator.as_somebody_else("POST", "access/apps", app);
+    let plan = site.plan().await.unwrap();
+    assert!(
+        plan.remarks
+            .iter()
+            .any(|it| it.contains("does not answer for second.example.com"))
+    );
 }
 
 #[tokio::test]

@@ -188,7 +188,13 @@ impl Site {
         let desired = self.translation().desired;
         let ledger = self.ledger();
         let remote = Remote::fetch(&self.client, &self.scope, &desired, &ledger, Breadth::Ours);
-        Ok(Plan::new(&desired, &remote.await?, &ledger, self.consents))
+        Ok(Plan::new(
+            &desired,
+            &remote.await?,
+            &ledger,
+            self.consents,
+            now(),
+        ))
     }
 
     pub(crate) async fn apply(&mut self, plan: &Plan) -> Applied {

@@ -46,14 +46,20 @@ async fn only_a_404_says_that_there_is_no_such_object() {
 }
 
 #[tokio::test]
-async fn an_empty_id_is_never_sent() {
+async fn an_empty_id_is_never_sent_and_proves_no_absence() {
     let server = Scripted::start(Vec::new()).await;
     let client = server.client();
-    assert!(client.app(&account(), "").await.unwrap().is_none());
-    assert!(!client.delete_app(&account(), "..").await.unwrap());
     let nobody = Scope::Account(String::new());
-    let refused = client.apps(&nobody).await.unwrap_err();
-    assert!(matches!(refused.kind, ApiErrorKind::NotFound), "{refused}");
+    for refused in [
+        client.app(&account(), "").await.unwrap_err(),
+        client.delete_app(&account(), "..").await.unwrap_err(),
+        client.apps(&nobody).await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(refused.kind, ApiErrorKind::Refused { .. }),
+            "{refused}"
+        );
+    }
     assert_eq!(client.calls(), 0);
 }
 
@@ -205,4 +211,22 @@ async fn more_logins_than_one_query_gives_are_asked_for_from_the_last_one_on() {
     assert_eq!(events.len(), 10_007);
     let sent: Value = serde_json::from_str(&server.seen()[1].body).unwrap();
     assert_eq!(sent["variables"]["datetimeStart"], "009999");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_cloudflares_proves_no_deletion_and_no_absence() {
+    let page = "<html>not here</html>";
+    let answers = [404, 200, 404].map(|status| answer(status, "", page));
+    let server = Scripted::start(answers.into()).await;
+    let client = server.client();
+    for refused in [
+        client.app(&account(), "9c").await.unwrap_err(),
+        client.delete_app(&account(), "9c").await.unwrap_err(),
+        client.delete_app(&account(), "9c").await.unwrap_err(),
+    ] {
+        assert!(
+            matches!(refused.kind, ApiErrorKind::Unreadable(_)),
+            "{refused}"
+        );
+    }
 }

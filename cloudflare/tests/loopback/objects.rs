@@ -23,9 +23,8 @@ fn slow_to_settle() -> Options {
 
 fn setting(forwarding: bool) -> HostnameSetting {
     HostnameSetting {
-        hostname: "app.example.com".to_owned(),
-        china_network: false,
         client_certificate_forwarding: forwarding,
+        ..HostnameSetting::forwarding("app.example.com")
     }
 }
 

@@ -29,11 +29,7 @@ fn certificate(hosts: &str) -> Reply {
 }
 
 fn settings() -> [HostnameSetting; 1] {
-    [HostnameSetting {
-        hostname: "app.example.com".to_owned(),
-        china_network: false,
-        client_certificate_forwarding: true,
-    }]
+    [HostnameSetting::forwarding("app.example.com")]
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! `postern cloudflare apply`
 
 use clap::Args;
-use postern_ca::CertificateAuthority;
+use postern_ca::{CertificateAuthority, EdgePending};
 use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Ledger, Plan};
 
 use super::plan::ConsentArgs;
 use super::report;
+use crate::cloudflare::closing::REVOKED;
 use crate::cloudflare::ledger::StoreRecorder;
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
@@ -43,6 +44,8 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
     let _turn = Turn::at_edge(context.home())?;
+    // Before anything is read: what comes later is not part of what is compared.
+    let pending = authority.store().edge_pending()?;
     let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
     let plan = situation.plan(args.consents.consents());
     report::print(context.format, &edge, &situation, &plan)?;
@@ -53,15 +56,8 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
         let message = "nothing was changed: something stands in the way (see above)";
         return Err(CommandError::new(Kind::Conflict, message));
     }
-    let pending: Vec<i64> = authority
-        .store()
-        .edge_pending()?
-        .iter()
-        .map(|it| it.id)
-        .collect();
     carry_out(&authority, &edge, &situation.ledger, &plan)?;
-    // All that was pending is part of what the plan compared.
-    authority.store().clear_edge_pending(pending)?;
+    clear(&authority, &plan, pending)?;
     tell(&format!(
         "Done, with {}.",
         report::counted(calls(&edge), "call")
@@ -72,6 +68,21 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
         return Ok(Kind::Pending.code());
     }
     DONE
+}
+
+/// Takes the revocations off the list that a plan has carried out: all of them, unless a policy
+/// still waits for consent. Other causes are not the plan's.
+pub(super) fn clear(
+    authority: &CertificateAuthority,
+    plan: &Plan,
+    pending: Vec<EdgePending>,
+) -> Result<(), CommandError> {
+    if plan.waiting().next().is_some() {
+        return Ok(());
+    }
+    let revoked = pending.into_iter().filter(|it| it.change.cause == REVOKED);
+    let ids = revoked.map(|it| it.id).collect();
+    Ok(authority.store().clear_edge_pending(ids)?)
 }
 
 fn waits(count: usize) -> String {

@@ -60,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Outcome {
         now,
     });
     let pending = authority.store().edge_pending()?;
-    let drift = plan.changes.len() + plan.withheld.len() + plan.conflicts.len();
+    let drift = plan.changes.len() + plan.waiting().count() + plan.conflicts.len();
     let mut text = match drift {
         0 => format!("Account {} holds what postern.toml says.\n", edge.account),
         _ => format!(

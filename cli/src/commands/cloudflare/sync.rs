@@ -9,7 +9,7 @@ use postern_ca::files::{self, Access};
 use postern_cloudflare::{Breadth, Plan, closing};
 use serde_json::{Value, json};
 
-use super::apply::carry_out;
+use super::apply::{carry_out, clear};
 use super::plan::ConsentArgs;
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
@@ -137,11 +137,20 @@ impl Sync<'_> {
     }
 
     fn compare_and_carry_out(&self) -> Result<usize, CommandError> {
-        let config = self.context.config()?;
         let _turn = Turn::at_edge(self.context.home())?;
-        let read = || Situation::read(&config, self.authority, self.edge, Breadth::Ours);
         let pending = self.authority.store().edge_pending()?;
-        let situation = read()?;
+        let breadth = Breadth::Ours;
+        let config = self.context.config();
+        let situation =
+            config.and_then(|config| Situation::read(&config, self.authority, self.edge, breadth));
+        let situation = match situation {
+            Ok(situation) => situation,
+            // A mistake in the file stands in the way of making things, never of a revocation.
+            Err(error) => {
+                self.close(&Situation::without_a_file(self.authority, self.edge)?)?;
+                return Err(error);
+            }
+        };
         let plan = situation.plan(self.args.consents.consents());
         // A conflict stands in the way of making things, never of a revocation.
         let plan = match plan.conflicts.is_empty() {
@@ -153,8 +162,7 @@ impl Sync<'_> {
             }
         };
         carry_out(self.authority, self.edge, &situation.ledger, &plan)?;
-        let done = pending.iter().map(|it| it.id).collect();
-        self.authority.store().clear_edge_pending(done)?;
+        clear(self.authority, &plan, pending)?;
         if let Some(change) = plan.waiting().next() {
             return Err(CommandError::new(
                 Kind::Pending,

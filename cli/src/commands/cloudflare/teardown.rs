@@ -4,12 +4,12 @@ use std::io::{IsTerminal, stdin};
 
 use clap::Args;
 use postern_ca::CertificateAuthority;
-use postern_cloudflare::{Breadth, Consent, Consents, Desired, Plan, Remote, Translation};
+use postern_cloudflare::{Consent, Consents, Plan};
 
 use super::{apply, report};
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
-use crate::cloudflare::{CloudflareArgs, Edge, ledger};
+use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -56,7 +56,10 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
     let mut deleted = 0;
     // What a call made whose answer never came is known again by the first round, and goes in the
     // second.
-    while !plan.changes.is_empty() {
+    for _ in 0..ROUNDS {
+        if plan.changes.is_empty() {
+            break;
+        }
         apply::carry_out(&authority, &edge, &ledger, &plan)?;
         deleted += plan
             .changes
@@ -65,6 +68,13 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
             .count();
         let (situation, next) = look(&authority, &edge)?;
         (ledger, plan) = (situation.ledger, next);
+    }
+    if !plan.changes.is_empty() {
+        let message = format!(
+            "{} left: run it again",
+            report::counted(plan.changes.len(), "change")
+        );
+        return Err(CommandError::new(Kind::Partial, message));
     }
     let reason = args.reason.as_deref().unwrap_or("no reason given");
     tell(&format!(
@@ -76,14 +86,7 @@ pub(crate) fn run(context: &Context, args: &TeardownArgs) -> Outcome {
 
 /// What is ours there, compared with nothing.
 fn look(authority: &CertificateAuthority, edge: &Edge) -> Result<(Situation, Plan), CommandError> {
-    let ledger = ledger::read(authority.store(), &edge.account)?;
-    let (nothing, scope) = (Desired::default(), edge.scope());
-    let fetch = Remote::fetch(&edge.client, &scope, &nothing, &ledger, Breadth::Ours);
-    let situation = Situation {
-        remote: edge.run(fetch)?,
-        translation: Translation::default(),
-        ledger,
-    };
+    let situation = Situation::without_a_file(authority, edge)?;
     let plan = situation.plan(Consents {
         retire_authority: Consent::Given,
         ..Consents::default()
@@ -105,3 +108,5 @@ fn asked(account: &str) -> Result<bool, CommandError> {
     read.map_err(|error| CommandError::new(Kind::Failure, error))?;
     Ok(line.trim() == account)
 }
+
+const ROUNDS: usize = 3;
