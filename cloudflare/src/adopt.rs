@@ -1,11 +1,13 @@
 //! What is at Cloudflare already and would be ours by its name: taken into the record, on
 //! somebody's word.
 
+use postern_policy::TokenName;
 use thiserror::Error;
 
-use crate::access::App;
+use crate::access::{AccessRule, App, RuleList};
 use crate::desired::{AppReference, Desired, DesiredApplication, DesiredAuthority, Manager};
 use crate::ledger::{Ledger, ObjectKind, Owned};
+use crate::minting::token_policy_name;
 use crate::plan::{Purpose, policy_key, prefix};
 use crate::remote::Remote;
 
@@ -16,6 +18,15 @@ pub struct Adoption {
     pub owned: Owned,
     /// By what it was recognised.
     pub why: &'static str,
+}
+
+/// A service token that gateways know, by its name here.
+#[derive(Clone, Debug)]
+pub struct KnownToken {
+    /// Its name.
+    pub name: TokenName,
+    /// What clients send as `CF-Access-Client-Id`: nobody else's token has it.
+    pub client_id: String,
 }
 
 /// Why an object cannot be adopted.
@@ -37,8 +48,14 @@ pub enum AdoptError {
 }
 
 /// Everything that is wanted, there, and not recorded.
-pub fn adoptable(desired: &Desired, remote: &Remote, ledger: &Ledger, now: u64) -> Vec<Adoption> {
-    let candidates = candidates(desired, remote, now).into_iter();
+pub fn adoptable(
+    desired: &Desired,
+    remote: &Remote,
+    ledger: &Ledger,
+    tokens: &[KnownToken],
+    now: u64,
+) -> Vec<Adoption> {
+    let candidates = candidates(desired, remote, tokens, now).into_iter();
     // Neither what is recorded already, nor one of two that have the same name.
     let is_new = |adoption: &Adoption| {
         let (kind, id, key) = (adoption.owned.kind, &adoption.owned.id, &adoption.owned.key);
@@ -66,13 +83,14 @@ pub fn adoption_of(
     desired: &Desired,
     remote: &Remote,
     ledger: &Ledger,
+    tokens: &[KnownToken],
     (kind, id): (ObjectKind, &str),
     now: u64,
 ) -> Result<Adoption, AdoptError> {
     if ledger.owns(kind, id) {
         return Err(AdoptError::Ours(id.to_owned()));
     }
-    let mut candidates = candidates(desired, remote, now).into_iter();
+    let mut candidates = candidates(desired, remote, tokens, now).into_iter();
     let found = candidates
         .find(|adoption| adoption.owned.kind == kind && adoption.owned.id.as_deref() == Some(id));
     found.ok_or_else(|| AdoptError::NotWanted {
@@ -81,9 +99,19 @@ pub fn adoption_of(
     })
 }
 
-fn candidates(desired: &Desired, remote: &Remote, now: u64) -> Vec<Adoption> {
+fn candidates(
+    desired: &Desired,
+    remote: &Remote,
+    tokens: &[KnownToken],
+    now: u64,
+) -> Vec<Adoption> {
     let mut found = certificates(desired, remote);
     found.extend(groups(desired, remote));
+    found.extend(
+        tokens
+            .iter()
+            .flat_map(|token| of_token(token, desired, remote)),
+    );
     let ours = desired
         .applications
         .iter()
@@ -130,6 +158,39 @@ fn groups(desired: &Desired, remote: &Remote) -> Vec<Adoption> {
             )
         })
         .collect()
+}
+
+/// A token that has the client id of one of ours, and the policies that came with it.
+fn of_token(token: &KnownToken, desired: &Desired, remote: &Remote) -> Vec<Adoption> {
+    let mut tokens = remote.tokens.iter();
+    let Some(there) = tokens.find(|there| there.client_id() == token.client_id) else {
+        return Vec::new();
+    };
+    let key = token.name.as_str();
+    let place = (there.id(), there.name());
+    let mut found = vec![adoption(
+        ObjectKind::ServiceToken,
+        key,
+        place,
+        "its client id",
+    )];
+    let name = token_policy_name(key);
+    let rule = AccessRule::ServiceToken(there.id().to_owned());
+    let by_file = |name: &str| {
+        let mut policies = desired.applications.iter().flat_map(|it| &it.policies);
+        policies.any(|policy| policy.name == name)
+    };
+    for (app, policies) in remote.policies.iter().filter(|_| !by_file(&name)) {
+        let named = policies.iter().filter(|policy| policy.name() == name);
+        for policy in named.filter(|it| it.rules(RuleList::Include) == [rule.clone()]) {
+            let key = policy_key(app, &name);
+            let place = (policy.id(), policy.name());
+            let mut it = adoption(ObjectKind::TokenPolicy, &key, place, "its token");
+            it.owned.parent = Some(app.clone());
+            found.push(it);
+        }
+    }
+    found
 }
 
 fn of_app(application: &DesiredApplication, app: &App, remote: &Remote) -> Vec<Adoption> {

@@ -26,7 +26,7 @@ pub mod terraform;
 mod translate;
 pub mod waf;
 
-pub use adopt::{AdoptError, Adoption, adoptable, adoption_of};
+pub use adopt::{AdoptError, Adoption, KnownToken, adoptable, adoption_of};
 pub use apply::{Applied, Applier, ApplyError};
 pub use chain::{Chain, ChainError};
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};

@@ -130,6 +130,22 @@ fn a_stranger_of_our_name_stops_apply_until_it_is_adopted() {
 #[test]
 fn a_lost_record_is_rebuilt_by_adopting_and_then_nothing_differs() {
     let account = Account::applied();
+    let create = [
+        "token",
+        "create",
+        "payments-deploy-prod",
+        "--at",
+        "cloudflare",
+        "--class",
+        "ci",
+        "--owner",
+        "payments",
+        "--app",
+        "telemetry.example.com",
+        "--out",
+        "token.json",
+    ];
+    drop(account.run(&create).expect_code(0));
     let forget = "DELETE FROM edge_objects;";
     let sql = account
         .postern
@@ -145,6 +161,12 @@ fn a_lost_record_is_rebuilt_by_adopting_and_then_nothing_differs() {
             .expect_code(0),
     );
     drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+    drop(
+        account
+            .run(&["token", "delete", "payments-deploy-prod"])
+            .expect_code(0),
+    );
+    assert_eq!(account.look("access/service_tokens"), json!([]));
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! `postern cloudflare adopt`
 
 use clap::{Args, ValueEnum};
-use postern_cloudflare::{Adoption, Breadth, ObjectKind, Recorder as _, adoptable, adoption_of};
+use postern_cloudflare::{
+    Adoption, Breadth, KnownToken, ObjectKind, Recorder as _, adoptable, adoption_of,
+};
 use serde_json::json;
 
 use crate::cloudflare::CloudflareArgs;
@@ -21,8 +23,9 @@ use crate::time;
 ///   postern cloudflare adopt policy 8e9b…
 ///   postern cloudflare adopt --all
 ///
-/// With --all: every object that has a name that Postern would give it; that rebuilds a record that
-/// was lost. Nothing changes at Cloudflare.
+/// With --all: every object that has a name that Postern would give it, and every service token that
+/// has the client id of one of ours; that rebuilds a record that was lost. Nothing changes at
+/// Cloudflare.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct AdoptArgs {
@@ -52,6 +55,10 @@ enum AdoptKind {
     Policy,
     /// A rule group
     Group,
+    /// A service token that gateways know
+    ServiceToken,
+    /// The policy that came with such a token
+    TokenPolicy,
 }
 
 impl AdoptKind {
@@ -61,6 +68,8 @@ impl AdoptKind {
             Self::App => ObjectKind::App,
             Self::Policy => ObjectKind::Policy,
             Self::Group => ObjectKind::Group,
+            Self::ServiceToken => ObjectKind::ServiceToken,
+            Self::TokenPolicy => ObjectKind::TokenPolicy,
         }
     }
 }
@@ -70,19 +79,33 @@ pub(crate) fn run(context: &Context, args: &AdoptArgs) -> Outcome {
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
     let _turn = Turn::at_edge(context.home())?;
-    let situation = Situation::read(&config, &authority, &edge, Breadth::Ours)?;
+    let situation = Situation::read(&config, &authority, &edge, Breadth::Everything)?;
     let (desired, remote, ledger) = (
         &situation.translation.desired,
         &situation.remote,
         &situation.ledger,
     );
     let now = time::now();
+    let known = authority.store().tokens()?.into_iter();
+    let tokens: Vec<KnownToken> = known
+        .map(|token| KnownToken {
+            name: token.name,
+            client_id: token.client_id,
+        })
+        .collect();
     let found = match (args.kind, &args.id) {
         (Some(kind), Some(id)) => {
-            let found = adoption_of(desired, remote, ledger, (kind.object_kind(), id), now);
+            let found = adoption_of(
+                desired,
+                remote,
+                ledger,
+                &tokens,
+                (kind.object_kind(), id),
+                now,
+            );
             vec![found.map_err(|error| CommandError::new(Kind::Conflict, error))?]
         }
-        _ => adoptable(desired, remote, ledger, now),
+        _ => adoptable(desired, remote, ledger, &tokens, now),
     };
     print(context, &found)?;
     if args.dry_run || found.is_empty() {
