@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use postern_ca::EdgeObject;
 use postern_cloudflare::{ApiError, ApiErrorKind, ApiToken, Client, ClientOptions, Scope};
 use tokio::runtime::{Builder, Runtime};
 use zeroize::Zeroizing;
@@ -66,7 +67,27 @@ impl CloudflareArgs {
         connect(account, token)
     }
 
-    /// The same where nobody can be asked: nothing where there is no API token.
+    /// The same for what is recorded already: in another account, it would be looked for in vain and
+    /// taken for gone.
+    pub(crate) fn connect_to(
+        &self,
+        context: &Context,
+        object: &EdgeObject,
+    ) -> Result<Edge, CommandError> {
+        let edge = self.connect(context)?;
+        if edge.account == object.account {
+            return Ok(edge);
+        }
+        let message = format!(
+            "{} is recorded in the account {}, and the one named is {}",
+            object.name, object.account, edge.account
+        );
+        Err(CommandError::new(Kind::Conflict, message).hint(
+            "name its own: --account-id, CLOUDFLARE_ACCOUNT_ID, or `account_id` in [cloudflare]",
+        ))
+    }
+
+    /// A client where nobody can be asked: nothing where there is no API token.
     pub(crate) fn connect_without_asking(
         &self,
         account: String,

@@ -76,6 +76,18 @@ impl DeliveryArgs {
                 .hint("give --out FILE, --pipe CMD, or --reveal on a terminal")
         })
     }
+
+    /// Fails where the secrets of several tokens would go into one file, each over the one before.
+    pub(crate) fn must_take_several(&self) -> Result<(), CommandError> {
+        match &self.out {
+            Some(path) if !path.is_dir() => {
+                let message = format!("{} is no folder", path.display());
+                Err(CommandError::usage(message)
+                    .hint("several tokens need one: each secret gets the file of its name there"))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
 }
 
 impl Destination {

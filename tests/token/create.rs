@@ -252,3 +252,30 @@ fn the_declared_origin_class_and_owner_are_those_of_the_file() {
     assert_eq!(record["owner"], "payments");
     assert_eq!(stage.tokens()[0]["duration"], "720h");
 }
+
+#[test]
+fn a_file_that_has_lost_the_secret_is_not_told_to_have_it() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    std::fs::remove_file(stage.postern.path("token")).unwrap();
+    let told = stage.create(&["--out", "token"]).expect_code(5);
+    assert!(told.stderr.contains("token rotate"), "{}", told.stderr);
+}
+
+#[test]
+fn a_policy_of_ours_that_somebody_changed_is_not_taken_for_the_one_we_made() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let policies = stage.policies();
+    let ours = policies.iter().find(|it| it["id"] != stage.people.as_str());
+    let mut ours = ours.unwrap().clone();
+    let path = format!(
+        "access/apps/{}/policies/{}",
+        stage.app,
+        ours["id"].as_str().unwrap()
+    );
+    ours["decision"] = "deny".into();
+    stage.emulator.as_somebody_else("PUT", &path, ours);
+    let told = stage.create(&["--out", "token"]).expect_code(7);
+    assert!(told.stderr.contains("not as we made it"), "{}", told.stderr);
+}

@@ -1,5 +1,6 @@
 //! Renewing, disabling, deleting: at both places.
 
+use postern_fixtures::access::{At, Effect, Fault};
 use postern_tests::Contract;
 use serde_json::{Value, json};
 
@@ -55,6 +56,59 @@ fn a_disable_that_does_not_reach_cloudflare_is_pending_and_the_next_one_finishes
     stage.run(&["token", "disable", NAME]).expect_code(0);
     assert_eq!(pending(&stage), Some(0));
     assert!(!stage.opens("token"));
+}
+
+#[test]
+fn a_pending_disable_is_finished_by_the_next_round_of_sync() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let mut cut_off = stage.command(&["token", "disable", NAME]);
+    cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:9");
+    postern_tests::Output::of(&mut cut_off).expect_code(7);
+    assert_eq!(stage.tokens()[0]["enabled"], true);
+    stage.run(&["cloudflare", "sync", "--once"]);
+    assert_eq!(stage.tokens()[0]["enabled"], false);
+    let status = stage.run(&["status", "-o", "json"]).json();
+    assert_eq!(status["edge_pending"], json!([]));
+}
+
+#[test]
+fn in_another_account_a_token_is_not_looked_for_and_not_taken_for_gone() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let another = "0123456789abcdef0123456789abcdef";
+    for command in ["delete", "renew", "enable", "disable"] {
+        let mut elsewhere = stage.command(&["token", command, NAME]);
+        elsewhere.env("CLOUDFLARE_ACCOUNT_ID", another);
+        let told = postern_tests::Output::of(&mut elsewhere);
+        assert!(
+            matches!(told.code, Some(5 | 7)),
+            "{command}: {}",
+            told.stderr
+        );
+        assert!(told.stderr.contains(another), "{command}: {}", told.stderr);
+    }
+    assert_eq!(stage.tokens().len(), 1);
+    stage.run(&["token", "delete", NAME]).expect_code(0);
+    assert_eq!(stage.tokens().len(), 0);
+}
+
+#[test]
+fn a_namesake_that_an_unanswered_mint_cannot_have_left_is_not_deleted_with_it() {
+    let stage = Stage::new();
+    let cut = Effect::Cut { at: At::After };
+    stage
+        .emulator
+        .inject(Fault::on("POST", "*/service_tokens", cut));
+    assert_ne!(stage.create(&["--out", "token"]).code, Some(0));
+    let namesake = json!({ "name": NAME, "duration": "8760h" });
+    stage
+        .emulator
+        .as_somebody_else("POST", "access/service_tokens", namesake);
+    assert_eq!(stage.tokens().len(), 2);
+    let refused = stage.run(&["token", "delete", NAME]).expect_code(7);
+    assert!(refused.stderr.contains("several"), "{}", refused.stderr);
+    assert_eq!(stage.tokens().len(), 2);
 }
 
 #[test]

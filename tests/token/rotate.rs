@@ -167,6 +167,60 @@ fn a_compromised_secret_has_no_overlap_and_is_seen_to_be_refused() {
 }
 
 #[test]
+fn a_compromised_token_that_a_second_one_replaces_is_seen_to_be_refused_when_it_is_retired() {
+    let stage = minted();
+    let parallel = [
+        "token",
+        "rotate",
+        NAME,
+        "--parallel",
+        "--reason",
+        "compromised",
+        "--out",
+        "new",
+        "--old",
+        "token",
+        "--test",
+        URL,
+    ];
+    let done = stage.run_with_edge(&parallel).expect_code(0);
+    assert!(
+        done.stderr.contains("the old one is refused"),
+        "{}",
+        done.stderr
+    );
+    assert!(stage.opens("new"));
+    assert!(!stage.opens("token"));
+}
+
+#[test]
+fn who_asks_for_more_than_the_rotation_under_way_is_told_how_to_get_it() {
+    let stage = minted();
+    rotate(&stage, &[]).expect_code(10);
+    let compromised = rotate(&stage, &["--reason", "compromised"]).expect_code(5);
+    assert!(
+        compromised.stderr.contains("--resume --force"),
+        "{}",
+        compromised.stderr
+    );
+    rotate(&stage, &["--parallel"]).expect_code(5);
+    rotate(&stage, &["--resume", "--force", "--reason", "compromised"]).expect_code(0);
+}
+
+#[test]
+fn secrets_of_several_tokens_do_not_go_into_one_file() {
+    let stage = minted();
+    let all = ["token", "rotate", "--owner", "payments", "--out", "token"];
+    let refused = stage.run(&all).expect_code(2);
+    assert!(
+        refused.stderr.contains("is no folder"),
+        "{}",
+        refused.stderr
+    );
+    assert!(stage.opens("token"));
+}
+
+#[test]
 fn disabled_first_it_is_enabled_with_its_new_secret() {
     let stage = minted();
     let more = [

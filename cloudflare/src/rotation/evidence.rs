@@ -5,6 +5,8 @@
 pub struct Sighting {
     /// Which log.
     pub source: String,
+    /// When the log begins; of what was before, it knows nothing. None: before all that matters.
+    pub since: Option<u64>,
     /// The new secret.
     pub new: Option<u64>,
     /// The old one.
@@ -39,6 +41,17 @@ pub fn judge(sightings: &[Sighting], delivered_at: u64, quiet_for: u64, now: u64
             now.saturating_sub(old)
         ));
     }
+    let short = sightings
+        .iter()
+        .filter_map(|sighting| Some((sighting, sighting.since?)))
+        .find(|(_, begins)| *begins > since);
+    if let Some((sighting, begins)) = short {
+        return Judgement::Waiting(format!(
+            "{} begin {} s ago, and quiet is {quiet_for} s: the older file may know more",
+            sighting.source,
+            now.saturating_sub(begins)
+        ));
+    }
     let seen = sightings
         .iter()
         .find(|sighting| sighting.new.is_some_and(|new| new >= delivered_at));
@@ -68,6 +81,7 @@ mod tests {
     fn seen(new: Option<u64>, old: Option<u64>) -> Sighting {
         Sighting {
             source: String::from("the gateway"),
+            since: None,
             new,
             old,
         }
@@ -83,6 +97,16 @@ mod tests {
         assert!(is_sufficient(&[seen(Some(1500), Some(1900))]));
         assert!(is_sufficient(&[seen(Some(1000), None)]));
         assert!(is_sufficient(&[seen(None, None), seen(Some(1999), None)]));
+    }
+
+    #[test]
+    fn a_log_that_begins_within_the_quiet_time_proves_no_quiet() {
+        let begins = |at| Sighting {
+            since: Some(at),
+            ..seen(Some(1950), None)
+        };
+        assert!(!is_sufficient(&[begins(1901)]));
+        assert!(is_sufficient(&[begins(1900)]));
     }
 
     #[test]

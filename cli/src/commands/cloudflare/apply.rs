@@ -11,6 +11,7 @@ use crate::cloudflare::ledger::StoreRecorder;
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge};
+use crate::commands::token::finish_pending;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -58,6 +59,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     }
     carry_out(&authority, &edge, &situation.ledger, &plan)?;
     clear(&authority, &plan, pending)?;
+    finish_pending(&authority, &edge)?;
     tell(&format!(
         "Done, with {}.",
         report::counted(calls(&edge), "call")

@@ -14,6 +14,7 @@ use super::plan::ConsentArgs;
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::situation::Situation;
 use crate::cloudflare::{CloudflareArgs, Edge, inventory};
+use crate::commands::token::finish_pending;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -138,6 +139,8 @@ impl Sync<'_> {
 
     fn compare_and_carry_out(&self) -> Result<usize, CommandError> {
         let _turn = Turn::at_edge(self.context.home())?;
+        // What takes access away waits for nothing else.
+        finish_pending(self.authority, self.edge)?;
         let pending = self.authority.store().edge_pending()?;
         let breadth = Breadth::Ours;
         let config = self.context.config();

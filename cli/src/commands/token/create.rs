@@ -25,7 +25,7 @@ mod gateway;
 mod minting;
 
 pub(crate) use gateway::{create as create_at_gateway, fresh_credentials};
-pub(crate) use minting::{Minting, Secret};
+pub(crate) use minting::{Minting, Secret, is_orphan};
 
 /// Make a service token and bring it where it is used
 ///

@@ -6,6 +6,7 @@ use postern_cloudflare::ApiErrorKind;
 use postern_cloudflare::minting::{TokenUse, TokenUses, UseKind, tokens_named};
 use postern_policy::TokenName;
 
+use super::create::is_orphan;
 use super::policies::Policies;
 use super::record::{EdgeRecord, recorded_anywhere};
 use super::steps::Steps;
@@ -41,7 +42,7 @@ pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
     let is_known = known.iter().any(|token| token.name == *name);
     match recorded_anywhere(authority.store(), name)? {
         Some(object) => {
-            let edge = args.cloudflare.connect(context)?;
+            let edge = args.cloudflare.connect_to(context, &object)?;
             let removal = Removal::new(&edge, &authority, name, Steps(context.format));
             removal.refuse_foreign(&object)?;
             if is_known {
@@ -151,18 +152,27 @@ impl<'a> Removal<'a> {
         .close(self.name)
     }
 
-    /// The token's id; where a mint was not answered, those of its name that nobody used.
+    /// The token's id; where a mint was not answered, what it left, if that can be told.
     fn ids(&self, object: &EdgeObject) -> Result<Vec<String>, CommandError> {
         if let Some(id) = &object.remote_id {
             return Ok(vec![id.clone()]);
         }
         let scope = self.edge.scope();
         let named = tokens_named(&self.edge.client, &scope, self.name.as_str());
-        let orphans = self.edge.run(named)?;
-        let orphans = orphans
+        let named = self.edge.run(named)?;
+        let mut orphans = named
             .iter()
-            .filter(|token| token.last_seen_at().is_none());
-        Ok(orphans.map(|token| token.id().to_owned()).collect())
+            .filter(|token| is_orphan(token, object.intended_at));
+        let first = orphans.next().map(|token| token.id().to_owned());
+        if orphans.next().is_none() {
+            return Ok(first.into_iter().collect());
+        }
+        let message = format!(
+            "Cloudflare has several tokens {} that an unanswered mint may have left",
+            self.name
+        );
+        Err(CommandError::new(Kind::Conflict, message)
+            .hint("which of them is ours is not known: delete the one that is, and run this again"))
     }
 }
 

@@ -2,7 +2,7 @@
 //! else's.
 
 use postern_ca::EdgeObject;
-use postern_cloudflare::access::App;
+use postern_cloudflare::access::{AccessPolicy, App};
 use postern_cloudflare::minting::{PolicyPlace, place_token_policy, token_policy};
 use postern_policy::TokenName;
 
@@ -42,9 +42,8 @@ impl Policies<'_> {
         precedence: Option<u64>,
     ) -> Result<String, CommandError> {
         let recorded = self.record.policy(name, app)?;
-        if let Some(id) = self.still_there(recorded.as_ref(), app)? {
-            self.steps.unchanged("policy", &format!("{id} in {app}"))?;
-            return Ok(id);
+        if let Some(policy) = self.still_there(recorded.as_ref(), app)? {
+            return self.as_we_made_it(name, token_id, app, &policy);
         }
         let scope = self.edge.scope();
         let policies = self.edge.run(self.edge.client.app_policies(&scope, app))?;
@@ -86,20 +85,42 @@ impl Policies<'_> {
         Ok(())
     }
 
-    /// The id of a recorded policy that Cloudflare still has.
+    /// A recorded policy that somebody changed does not admit the token, or admits more.
+    fn as_we_made_it(
+        &self,
+        name: &TokenName,
+        token_id: &str,
+        app: &str,
+        policy: &AccessPolicy,
+    ) -> Result<String, CommandError> {
+        let (id, only) = (policy.id(), std::slice::from_ref(policy));
+        match place_token_policy(only, name.as_str(), token_id) {
+            PolicyPlace::Present { id } => {
+                self.steps.unchanged("policy", &format!("{id} in {app}"))?;
+                Ok(id)
+            }
+            PolicyPlace::Taken { .. } | PolicyPlace::Free { .. } => {
+                let message = format!(
+                    "the policy {id} of {name} in application {app} is not as we made it: somebody changed its name, decision or rules"
+                );
+                Err(CommandError::new(Kind::Conflict, message)
+                    .hint("delete it there, and run this again: it is made anew"))
+            }
+        }
+    }
+
+    /// A recorded policy that Cloudflare still has.
     fn still_there(
         &self,
         recorded: Option<&EdgeObject>,
         app: &str,
-    ) -> Result<Option<String>, CommandError> {
+    ) -> Result<Option<AccessPolicy>, CommandError> {
         let Some(id) = recorded.and_then(|policy| policy.remote_id.as_deref()) else {
             return Ok(None);
         };
         let scope = self.edge.scope();
-        let policy = self
-            .edge
-            .run(self.edge.client.app_policy(&scope, app, id))?;
-        Ok(policy.map(|policy| policy.id().to_owned()))
+        let call = self.edge.client.app_policy(&scope, app, id);
+        Ok(self.edge.run(call)?)
     }
 
     fn add(

@@ -1,7 +1,7 @@
 //! `postern token renew`
 
 use clap::Args;
-use postern_ca::TokenRecord;
+use postern_ca::{EdgeObject, TokenRecord};
 use postern_cloudflare::access::ServiceTokenUpdate;
 use postern_policy::TokenName;
 
@@ -45,9 +45,8 @@ pub(crate) fn run(context: &Context, args: &RenewArgs) -> Outcome {
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;
     let at_edge = recorded_anywhere(authority.store(), &args.name)?;
-    let id = at_edge.and_then(|object| object.remote_id);
-    let ends = match id {
-        Some(id) => at_cloudflare(context, args, &id, life, now)?,
+    let ends = match at_edge {
+        Some(object) => at_cloudflare(context, args, &object, life, now)?,
         None => life.ends_at(now),
     };
     let renewed = unlocked
@@ -65,11 +64,14 @@ pub(crate) fn run(context: &Context, args: &RenewArgs) -> Outcome {
 fn at_cloudflare(
     context: &Context,
     args: &RenewArgs,
-    id: &str,
+    object: &EdgeObject,
     life: Life,
     now: u64,
 ) -> Result<u64, CommandError> {
-    let edge = args.cloudflare.connect(context)?;
+    let Some(id) = object.remote_id.as_deref() else {
+        return Ok(life.ends_at(now));
+    };
+    let edge = args.cloudflare.connect_to(context, object)?;
     let update = ServiceTokenUpdate {
         name: Some(args.name.to_string()),
         duration: Some(life.for_cloudflare()),

@@ -1,7 +1,7 @@
 //! `postern token enable` and `postern token disable`
 
 use clap::Args;
-use postern_ca::{Actor, CertificateAuthority, EdgeChange};
+use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObject};
 use postern_cloudflare::access::ServiceTokenUpdate;
 use postern_policy::TokenName;
 
@@ -9,7 +9,7 @@ use super::record::recorded_anywhere;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Kind};
 use crate::output::tell;
 use crate::passphrase::PassphraseArgs;
 use crate::time;
@@ -65,9 +65,10 @@ pub(crate) fn enable(context: &Context, args: &EnableArgs) -> Outcome {
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;
     unlocked.enable_token(&args.name, now)?;
-    if let Some(id) = id_at_cloudflare(&authority, &args.name)? {
-        let edge = args.cloudflare.connect(context).map_err(only_here)?;
-        set(&edge, &args.name, &id, Switch::On).map_err(only_here)?;
+    if let Some(token) = at_cloudflare(&authority, &args.name)? {
+        let edge = args.cloudflare.connect_to(context, &token.object);
+        let edge = edge.map_err(only_here)?;
+        set(&edge, &args.name, &token.id, Switch::On).map_err(only_here)?;
         clear_pending(&authority, &args.name)?;
     }
     tell(&format!("{} is accepted from now on.", args.name));
@@ -78,10 +79,10 @@ pub(crate) fn disable(context: &Context, args: &DisableArgs) -> Outcome {
     let authority = context.authority()?;
     let now = time::now();
     authority.disable_token(&args.name, now)?;
-    if let Some(id) = id_at_cloudflare(&authority, &args.name)? {
-        disable_at_cloudflare(context, args, &authority, &id).map_err(|error| {
+    if let Some(token) = at_cloudflare(&authority, &args.name)? {
+        disable_at_cloudflare(context, args, &authority, &token).map_err(|error| {
             error.partly(format!(
-                "gateways refuse {0} from now on; Cloudflare admits it until `postern token disable {0}` is run again",
+                "gateways refuse {0} from now on; Cloudflare admits it until `postern cloudflare apply`, or this command again, reaches it",
                 args.name
             ))
         })?;
@@ -115,7 +116,7 @@ fn disable_at_cloudflare(
     context: &Context,
     args: &DisableArgs,
     authority: &CertificateAuthority,
-    id: &str,
+    token: &AtCloudflare,
 ) -> Result<(), CommandError> {
     clear_pending(authority, &args.name)?;
     authority.store().add_edge_pending(EdgeChange {
@@ -125,8 +126,8 @@ fn disable_at_cloudflare(
         since: time::now(),
         by: Actor::current().to_string(),
     })?;
-    let edge = args.cloudflare.connect(context)?;
-    set(&edge, &args.name, id, Switch::Off)?;
+    let edge = args.cloudflare.connect_to(context, &token.object)?;
+    set(&edge, &args.name, &token.id, Switch::Off)?;
     clear_pending(authority, &args.name)
 }
 
@@ -143,12 +144,45 @@ pub(crate) fn clear_pending(
     Ok(authority.store().clear_edge_pending(ids)?)
 }
 
-fn id_at_cloudflare(
+/// Disables in this account what `token disable` could not; one that is gone there needs nothing.
+pub(crate) fn finish_pending(
+    authority: &CertificateAuthority,
+    edge: &Edge,
+) -> Result<(), CommandError> {
+    let pending = authority.store().edge_pending()?.into_iter();
+    let disabled = pending.filter(|pending| pending.change.cause == DISABLED);
+    let names = disabled.flat_map(|pending| pending.change.names);
+    for name in names {
+        let name: TokenName = TokenName::parse(&name).map_err(CommandError::usage)?;
+        if let Some(token) = at_cloudflare(authority, &name)? {
+            if token.object.account != edge.account {
+                continue;
+            }
+            match set(edge, &name, &token.id, Switch::Off) {
+                Err(error) if error.kind != Kind::NotFound => return Err(error),
+                Ok(()) | Err(_) => tell(&format!("{name} is disabled at Cloudflare too.")),
+            }
+        }
+        clear_pending(authority, &name)?;
+    }
+    Ok(())
+}
+
+/// A token that Cloudflare minted.
+struct AtCloudflare {
+    object: EdgeObject,
+    id: String,
+}
+
+fn at_cloudflare(
     authority: &CertificateAuthority,
     name: &TokenName,
-) -> Result<Option<String>, CommandError> {
+) -> Result<Option<AtCloudflare>, CommandError> {
     let object = recorded_anywhere(authority.store(), name)?;
-    Ok(object.and_then(|object| object.remote_id))
+    Ok(object.and_then(|object| {
+        let id = object.remote_id.clone()?;
+        Some(AtCloudflare { object, id })
+    }))
 }
 
 fn only_here(error: CommandError) -> CommandError {

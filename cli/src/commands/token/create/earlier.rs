@@ -47,6 +47,11 @@ impl Minting<'_> {
             (None, None) if is_undelivered(&object) => Ok(Earlier::Undelivered(object)),
             (None, Some(there)) => Ok(Earlier::Delivered(object, Some(there))),
             (None, None) => Err(self.delivered_elsewhere("somewhere else")),
+            (Some(to), None)
+                if self.destination.file().is_some() && to == self.destination.to_string() =>
+            {
+                Err(self.delivered_elsewhere(&format!("{to}, which does not hold it any more,")))
+            }
             (Some(to), there) if to == self.destination.to_string() => {
                 Ok(Earlier::Delivered(object, there))
             }

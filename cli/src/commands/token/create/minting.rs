@@ -143,10 +143,17 @@ impl Minting<'_> {
     fn discard_orphans(&self, object: &EdgeObject) -> Result<(), CommandError> {
         let (client, scope) = (&self.edge.client, self.edge.scope());
         let name = self.terms.name.as_str();
-        for token in self.edge.run(tokens_named(client, &scope, name))? {
-            if token.last_seen_at().is_some()
-                || !is_made_since(token.created_at(), object.intended_at)
-            {
+        let named = self.edge.run(tokens_named(client, &scope, name))?;
+        if named.len() > 1 {
+            let message = format!(
+                "Cloudflare has {} tokens {name}, and one mint was not answered: which is ours is not known",
+                named.len()
+            );
+            return Err(CommandError::new(Kind::Conflict, message)
+                .hint("delete there what nobody uses, and run this again"));
+        }
+        for token in named {
+            if !is_orphan(&token, object.intended_at) {
                 let message = format!(
                     "service token {} is named {name}, and in use or older than the earlier run: it is not what that left",
                     token.id()
@@ -185,6 +192,12 @@ impl Minting<'_> {
             "`postern token delete {name}`, then this command again"
         ))
     }
+}
+
+/// Whether a mint that was asked for then, and whose answer was lost, can have left this token: made
+/// since, and never used, of which the API gives no `last_seen_at`.
+pub(crate) fn is_orphan(token: &ServiceToken, intended_at: u64) -> bool {
+    token.last_seen_at().is_none() && is_made_since(token.created_at(), intended_at)
 }
 
 fn in_hand(object: EdgeObject, minted: MintedToken) -> Result<Minted, CommandError> {

@@ -47,7 +47,8 @@ pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome {
         Ok(outcome)
     });
     // Whatever went wrong, nothing of the drill stays at the emulator or at gateways.
-    rehearsed.and_then(|outcome| clean_up(&tools).map(|()| outcome))
+    let cleaned = clean_up(&tools);
+    rehearsed.and_then(|outcome| cleaned.map(|()| outcome))
 }
 
 /// Mints the token and opens it; the rotation that comes next, and the secret that it is to end.

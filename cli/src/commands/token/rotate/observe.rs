@@ -1,7 +1,7 @@
 //! The evidence that an old secret may go.
 
 use postern_cloudflare::access::{LoginEvent, LoginQuery};
-use postern_cloudflare::rotation::{Judgement, RotationCause, Sighting, judge};
+use postern_cloudflare::rotation::{Judgement, RotationCause, RotationMode, Sighting, judge};
 
 use super::runner::{Effect, Runner};
 use crate::cloudflare::Edge;
@@ -14,7 +14,12 @@ impl Runner<'_> {
     /// Tries the new secret, then looks whether the old one may go.
     pub(super) fn observe(&mut self) -> Result<Effect, CommandError> {
         let tested = self.try_new()?;
+        let mode = self.journal.rotation.plan.mode;
         let judgement = match self.journal.rotation.plan.cause {
+            // The old token is refused when it is retired, and not before.
+            RotationCause::Compromised if mode == RotationMode::Parallel => {
+                Judgement::Sufficient(format!("compromised: {tested}"))
+            }
             RotationCause::Compromised => Judgement::Sufficient(self.prove_old_refused(&tested)?),
             RotationCause::Drill => Judgement::Sufficient(format!("drill: {tested}")),
             RotationCause::Scheduled | RotationCause::Departure | RotationCause::Decommission => {
@@ -73,7 +78,7 @@ impl Runner<'_> {
     }
 
     /// A secret in wrong hands must be refused; whether it is can only be seen with it in hand.
-    fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
+    pub(super) fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
         let (Some(old), Some(url)) = (&self.old, self.tools.args.test.first()) else {
             let grounds =
                 format!("{tested}; the old one was not tried (it or a URL was not given)");
@@ -103,9 +108,7 @@ impl Runner<'_> {
         let rotation = &self.journal.rotation;
         let now = time::now();
         if rotation.old_has_ended(now) {
-            return Ok(Judgement::Sufficient(String::from(
-                "the overlap is over: the old secret ended at Cloudflare by itself",
-            )));
+            return self.judge_ended(now);
         }
         let sightings = self.sightings()?;
         let delivered_at = rotation.delivered_at.unwrap_or(now);
@@ -117,6 +120,22 @@ impl Runner<'_> {
         ))
     }
 
+    /// At Cloudflare the old secret is over. Retiring ends it at gateways too, where it may be in use.
+    fn judge_ended(&self, now: u64) -> Result<Judgement, CommandError> {
+        let quiet_for = self.journal.rotation.plan.quiet_for;
+        let seen = self.at_gateways()?.and_then(|gateways| gateways.old);
+        let busy = seen.filter(|seen| *seen > now.saturating_sub(quiet_for));
+        Ok(match busy {
+            Some(seen) => Judgement::Waiting(format!(
+                "the old secret ended at Cloudflare, and gateways saw it {} s ago: quiet is {quiet_for} s",
+                now.saturating_sub(seen)
+            )),
+            None => Judgement::Sufficient(String::from(
+                "the overlap is over: the old secret ended at Cloudflare by itself",
+            )),
+        })
+    }
+
     /// What each log saw that can tell the two apart.
     fn sightings(&self) -> Result<Vec<Sighting>, CommandError> {
         let mut sightings = Vec::new();
@@ -126,6 +145,8 @@ impl Runner<'_> {
         if let (Some((edge, old)), Some(new)) = (self.tools.at_edge(&self.journal.rotation), new) {
             sightings.push(Sighting {
                 source: String::from("Cloudflare's log"),
+                // It is asked for all of the quiet time.
+                since: None,
                 new: self.seen_at_edge(edge, new)?,
                 old: self.seen_at_edge(edge, old)?,
             });
@@ -149,6 +170,7 @@ impl Runner<'_> {
             .filter_map(|old| evidence.secret_seen(old));
         Ok(Some(Sighting {
             source: String::from("the gateways' events"),
+            since: evidence.since(),
             new: rotation.new.and_then(|new| evidence.secret_seen(&new)),
             old: old.max(),
         }))

@@ -10,7 +10,7 @@ use super::RotateArgs;
 use super::journal::Journal;
 use crate::cloudflare::Edge;
 use crate::commands::token::probing::{Freshness, Prober};
-use crate::commands::token::record::EdgeRecord;
+use crate::commands::token::record::{EdgeRecord, recorded_anywhere};
 use crate::commands::token::steps::Steps;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
@@ -61,7 +61,10 @@ impl<'a> Tools<'a> {
         rotation: &Rotation,
     ) -> Result<Self, CommandError> {
         let edge = match rotation.plan.origin {
-            TokenOrigin::Cloudflare => Some(args.cloudflare.connect(context)?),
+            TokenOrigin::Cloudflare => Some(match recorded_anywhere(authority.store(), name)? {
+                Some(object) => args.cloudflare.connect_to(context, &object)?,
+                None => args.cloudflare.connect(context)?,
+            }),
             TokenOrigin::Gateway => None,
         };
         Ok(Self {

@@ -28,6 +28,7 @@ pub(super) fn rotate(context: &Context, args: &RotateArgs, name: &TokenName) -> 
 
 /// Rotates every token of an owner; one that fails does not stop the others.
 pub(super) fn rotate_all(context: &Context, args: &RotateArgs, owner: &str) -> Outcome {
+    args.delivery.must_take_several()?;
     let authority = context.authority()?;
     let tokens = authority.store().tokens()?.into_iter();
     let tokens = tokens.filter(|token| token.owner.as_deref() == Some(owner));
@@ -90,6 +91,7 @@ pub(super) fn rotate_in(
 ) -> Outcome {
     let _turn = Turn::of_token(context.home(), name)?;
     if let Some(journal) = Journal::under_way(authority.store(), name)? {
+        refuse_another(args, cause, name, &journal.rotation.plan)?;
         let tools = Tools::new(context, args, authority, name, &journal.rotation)?;
         return Runner::new(tools, journal)?.run();
     }
@@ -104,6 +106,37 @@ pub(super) fn rotate_in(
     let by = Actor::current().to_string();
     let journal = Journal::start(authority.store(), name, rotation, by)?;
     Runner::new(tools, journal)?.run()
+}
+
+/// A rotation under way goes on as it was planned: who asks for more than that is told, and not
+/// left to believe that they have it.
+fn refuse_another(
+    args: &RotateArgs,
+    cause: RotationCause,
+    name: &TokenName,
+    plan: &RotationPlan,
+) -> Result<(), CommandError> {
+    let another_cause = cause != RotationCause::Scheduled && cause != plan.cause;
+    let another_mode = args.parallel && plan.mode != RotationMode::Parallel;
+    let another_order = args.disable_first && plan.order != RotationOrder::DisableFirst;
+    if args.resume || !(another_cause || another_mode || another_order) {
+        return Ok(());
+    }
+    let message = format!("a rotation of {name} is under way, and was planned otherwise");
+    let error = CommandError::new(Kind::Conflict, message);
+    Err(match cause {
+        RotationCause::Compromised => error
+            .hint(format!(
+                "to end the old secret now: postern token rotate {name} --resume --force --reason compromised"
+            ))
+            .hint(format!("until then: postern token disable {name}")),
+        RotationCause::Scheduled
+        | RotationCause::Departure
+        | RotationCause::Decommission
+        | RotationCause::Drill => {
+            error.hint(format!("first: postern token rotate {name} --resume"))
+        }
+    })
 }
 
 /// What would make the rotation stop half-way is found before it begins; how often the secret was
