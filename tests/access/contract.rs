@@ -49,6 +49,12 @@ fn ten_deliberately_wrong_requests_break_the_contract() {
             "access/service_tokens/f174e90a-fafe-4643-bbbc-4a0ed4fc8415/rotate",
             json!({ "previous_client_secret_expires_at": "in an hour" }),
         ),
+        // An application without its domain.
+        (
+            "PUT",
+            "access/apps/f174e90a-fafe-4643-bbbc-4a0ed4fc8415",
+            json!({ "type": "self_hosted", "name": "api" }),
+        ),
         // A setting that leaves one of its three fields out.
         (
             "PUT",
@@ -73,6 +79,7 @@ fn ten_deliberately_wrong_answers_break_the_contract() {
     let Some(contract) = Contract::load() else {
         return;
     };
+    let app = json!({ "id": "f174e90a-fafe-4643-bbbc-4a0ed4fc8415", "type": "self_hosted" });
     let failure = json!({
         "success": false, "errors": [{ "code": 7003, "message": "m" }], "messages": [],
     });
@@ -114,6 +121,8 @@ fn ten_deliberately_wrong_answers_break_the_contract() {
         ),
         // An object where a list is due.
         ("GET", "access/service_tokens", 200, success(json!({}))),
+        // An application without its domain.
+        ("POST", "access/apps", 201, success(app)),
         // A time that is none.
         (
             "GET",

@@ -38,9 +38,12 @@ pub(super) fn translate(schema: &Value, document: &Value, direction: Direction) 
         let value = match keyword.as_str() {
             "properties" => properties(value, document, direction),
             "items" | "not" | "additionalProperties" if value.is_object() => one(value),
-            "allOf" | "anyOf" | "oneOf" => {
-                Value::Array(value.as_array().into_iter().flatten().map(one).collect())
-            }
+            "allOf" => Value::Array(list(value).map(one).collect()),
+            "anyOf" | "oneOf" => Value::Array(
+                list(value)
+                    .map(|schema| alternative(schema, document, direction))
+                    .collect(),
+            ),
             "required" => required(value, schema, document, direction),
             keyword if KEPT.contains(&keyword) => value.clone(),
             _ => continue,
@@ -54,6 +57,45 @@ pub(super) fn translate(schema: &Value, document: &Value, direction: Direction) 
         Some(Value::Bool(true)) => json!({ "anyOf": [{ "type": "null" }, translated] }),
         _ => Value::Object(translated),
     }
+}
+
+/// One of several. Of their `type` the contract says "string", with the one that is meant as its
+/// example: read as written, every application would pass for a bookmark, which needs nothing.
+fn alternative(schema: &Value, document: &Value, direction: Direction) -> Value {
+    let translated = translate(schema, document, direction);
+    match type_of(schema, document) {
+        Some(kind) => json!({
+            "allOf": [translated, { "properties": { "type": { "enum": [kind] } } }],
+        }),
+        None => translated,
+    }
+}
+
+/// The example of the property `type`; of several parts, the last one that has it speaks.
+fn type_of<'a>(schema: &'a Value, document: &'a Value) -> Option<&'a str> {
+    let schema = resolved(schema, document);
+    let own = schema
+        .pointer("/properties/type")
+        .and_then(|kind| resolved(kind, document)["example"].as_str());
+    own.or_else(|| {
+        let mut parts = list(&schema["allOf"]).rev();
+        parts.find_map(|part| type_of(part, document))
+    })
+}
+
+fn list(value: &Value) -> std::slice::Iter<'_, Value> {
+    value
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+        .iter()
+}
+
+/// What a reference stands for; anything else stands for itself.
+fn resolved<'a>(schema: &'a Value, document: &'a Value) -> &'a Value {
+    let reference = schema.get("$ref").and_then(Value::as_str);
+    let target = reference.and_then(|reference| document.pointer(reference.strip_prefix('#')?));
+    target.unwrap_or(schema)
 }
 
 fn properties(value: &Value, document: &Value, direction: Direction) -> Value {
@@ -94,9 +136,7 @@ fn is_withheld(schema: &Value, document: &Value, direction: Direction) -> bool {
         Direction::Response => "writeOnly",
         Direction::Parameter => return false,
     };
-    let reference = schema.get("$ref").and_then(Value::as_str);
-    let target = reference.and_then(|reference| document.pointer(reference.strip_prefix('#')?));
-    target.unwrap_or(schema).get(keyword) == Some(&Value::Bool(true))
+    resolved(schema, document).get(keyword) == Some(&Value::Bool(true))
 }
 
 const KEPT: [&str; 17] = [
