@@ -100,6 +100,15 @@ impl Store {
     pub fn tokens(&self) -> Result<Vec<TokenRecord>, StoreError> {
         self.read(all)
     }
+
+    /// The token of that name. All are read: one that was altered is found, whichever it is.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or a row was altered.
+    pub fn token(&self, name: &TokenName) -> Result<Option<TokenRecord>, StoreError> {
+        let mut tokens = self.tokens()?.into_iter();
+        Ok(tokens.find(|token| token.name == *name))
+    }
 }
 
 pub(crate) fn all(connection: &Connection) -> Result<Vec<TokenRecord>, StoreError> {

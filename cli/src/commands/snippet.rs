@@ -100,8 +100,9 @@ impl Subject {
         let Ok(authority) = context.authority() else {
             return Err(unknown(name));
         };
-        let tokens = authority.store().tokens()?;
-        if let Some(token) = token.filter(|name| tokens.iter().any(|token| token.name == *name)) {
+        if let Some(token) = token
+            && authority.store().token(&token)?.is_some()
+        {
             return Ok(Self::Token(token));
         }
         let selection = postern_ca::Selection {

@@ -59,8 +59,7 @@ pub(crate) fn run(context: &Context, command: TokenCommand) -> Outcome {
 
 /// The token of that name.
 fn find(authority: &CertificateAuthority, name: &TokenName) -> Result<TokenRecord, CommandError> {
-    let tokens = authority.store().tokens()?;
-    let token = tokens.into_iter().find(|token| token.name == *name);
+    let token = authority.store().token(name)?;
     token.ok_or_else(|| no_such_token(name))
 }
 
@@ -71,11 +70,7 @@ fn no_such_token(name: &TokenName) -> CommandError {
 
 /// The class of a recorded token; one that we do not know is taken for the common one.
 fn class_of(token: &TokenRecord) -> TokenClass {
-    let known = [TokenClass::Ci, TokenClass::Service, TokenClass::High];
-    let class = known
-        .into_iter()
-        .find(|class| class.as_str() == token.class);
-    class.unwrap_or(TokenClass::Service)
+    TokenClass::parse(&token.class).unwrap_or(TokenClass::Service)
 }
 
 /// Why something is done, for the record.

@@ -31,6 +31,12 @@ pub enum TokenClass {
 }
 
 impl TokenClass {
+    /// The class of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        let mut all = [Self::Ci, Self::Service, Self::High].into_iter();
+        all.find(|class| class.as_str() == word)
+    }
+
     /// How long a token of the class lives.
     pub fn lifetime(self) -> Duration {
         let days = match self {

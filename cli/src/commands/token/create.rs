@@ -91,8 +91,7 @@ fn at_gateway(
     }
     destination.test()?;
     let authority = context.authority()?;
-    let tokens = authority.store().tokens()?;
-    if tokens.iter().any(|token| token.name == terms.name) {
+    if authority.store().token(&terms.name)?.is_some() {
         let message = format!("token {} exists already", terms.name);
         return Err(CommandError::new(Kind::Conflict, message).hint(format!(
             "a new secret for it: postern token rotate {}",

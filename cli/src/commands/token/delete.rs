@@ -1,7 +1,7 @@
 //! `postern token delete`
 
 use clap::Args;
-use postern_ca::EdgeObject;
+use postern_ca::{CertificateAuthority, EdgeObject};
 use postern_cloudflare::ApiErrorKind;
 use postern_cloudflare::minting::{TokenUse, TokenUses, UseKind, tokens_named};
 use postern_policy::TokenName;
@@ -38,16 +38,12 @@ pub(crate) struct DeleteArgs {
 pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
     let authority = context.authority()?;
     let name = &args.name;
-    let known = authority.store().tokens()?;
-    let is_known = known.iter().any(|token| token.name == *name);
     match recorded_anywhere(authority.store(), name)? {
         Some(object) => {
             let edge = args.cloudflare.connect_to(context, &object)?;
             let removal = Removal::new(&edge, &authority, name, Steps(context.format));
             removal.refuse_foreign(&object)?;
-            if is_known {
-                authority.delete_token(name, time::now())?;
-            }
+            delete_here(&authority, name)?;
             removal.remove(&object).map_err(|error| {
                 error.partly("gateways refuse it already: run the same command again for the rest")
             })?;
@@ -57,6 +53,17 @@ pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
     clear_pending(&authority, name)?;
     tell(&format!("{name} is gone."));
     DONE
+}
+
+/// Deletes the token at gateways; one that is gone already is fine.
+pub(crate) fn delete_here(
+    authority: &CertificateAuthority,
+    name: &TokenName,
+) -> Result<(), CommandError> {
+    if authority.store().token(name)?.is_some() {
+        authority.delete_token(name, time::now())?;
+    }
+    Ok(())
 }
 
 /// The removal of a token from Cloudflare.
@@ -70,7 +77,7 @@ pub(crate) struct Removal<'a> {
 impl<'a> Removal<'a> {
     pub(crate) fn new(
         edge: &'a Edge,
-        authority: &'a postern_ca::CertificateAuthority,
+        authority: &'a CertificateAuthority,
         name: &'a TokenName,
         steps: Steps,
     ) -> Self {

@@ -36,8 +36,7 @@ pub(crate) struct ShowArgs {
 pub(crate) fn run(context: &Context, args: &ShowArgs) -> Outcome {
     let authority = context.authority()?;
     let store = authority.store();
-    let tokens = store.tokens()?;
-    let token = tokens.into_iter().find(|token| token.name == args.name);
+    let token = store.token(&args.name)?;
     let mut object = recorded_anywhere(store, &args.name)?;
     if token.is_none() && object.is_none() {
         return Err(super::no_such_token(&args.name));

@@ -107,9 +107,7 @@ fn credentials(context: &Context, args: &TestArgs) -> Result<Credentials, Comman
         return Credentials::read_file_or_stdin(&path);
     };
     let authority = context.authority()?;
-    let tokens = authority.store().tokens()?;
-    let token = tokens.into_iter().find(|token| token.name == *name);
-    let token = token.ok_or_else(|| super::no_such_token(name))?;
+    let token = super::find(&authority, name)?;
     let credentials = match &args.credentials {
         Some(path) => Credentials::read_file_or_stdin(path)?,
         None => delivered(&authority, name)?,

@@ -137,8 +137,7 @@ impl Minting<'_> {
         secret: &Secret,
     ) -> Result<TokenRecord, CommandError> {
         let name = &self.terms.name;
-        let tokens = self.authority.store().tokens()?;
-        let known = tokens.into_iter().find(|token| token.name == *name);
+        let known = self.authority.store().token(name)?;
         let Some(credentials) = secret.as_known() else {
             let known = known.ok_or_else(|| lost_from_store(name))?;
             self.steps

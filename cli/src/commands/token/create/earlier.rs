@@ -26,8 +26,7 @@ impl Minting<'_> {
     /// Looks for what an earlier run left, and refuses what is somebody else's.
     pub(crate) fn earlier(&self) -> Result<Earlier, CommandError> {
         let name = &self.terms.name;
-        let tokens = self.authority.store().tokens()?;
-        let known = tokens.into_iter().find(|token| token.name == *name);
+        let known = self.authority.store().token(name)?;
         let Some(object) = self.record.token(name)? else {
             return match known {
                 Some(_) => Err(self.made_here()),

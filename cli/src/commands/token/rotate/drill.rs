@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use postern_ca::{Actor, CertificateAuthority};
+use postern_ca::Actor;
 use postern_cloudflare::access::App;
 use postern_cloudflare::minting::find_app;
 use postern_cloudflare::rotation::{
@@ -17,7 +17,7 @@ use super::runner::{Runner, Tools};
 use crate::cloudflare::is_emulator;
 use crate::commands::Outcome;
 use crate::commands::token::create::{Minting, Secret};
-use crate::commands::token::delete::Removal;
+use crate::commands::token::delete::{Removal, delete_here};
 use crate::commands::token::policies::Policies;
 use crate::commands::token::probing::{Freshness, is_refused};
 use crate::commands::token::record::recorded_anywhere;
@@ -25,7 +25,6 @@ use crate::commands::token::terms::{Life, Terms};
 use crate::context::Context;
 use crate::delivery::{Credentials, Destination};
 use crate::error::{CommandError, Kind};
-use crate::time;
 
 /// Mints a token, opens the applications of the --test URLs to it, rotates it, sees that the old
 /// secret is refused, and deletes it. The record of the rotation stays.
@@ -135,17 +134,9 @@ fn clean_up(tools: &Tools<'_>) -> Result<(), CommandError> {
     if let Some(object) = recorded_anywhere(store, tools.name)? {
         Removal::new(edge, tools.authority, tools.name, tools.steps).remove(&object)?;
     }
-    remove_here(tools.authority, tools.name)?;
+    delete_here(tools.authority, tools.name)?;
     if let Some(mut journal) = Journal::under_way(store, tools.name)? {
         journal.give_up()?;
-    }
-    Ok(())
-}
-
-fn remove_here(authority: &CertificateAuthority, name: &TokenName) -> Result<(), CommandError> {
-    let tokens = authority.store().tokens()?;
-    if tokens.iter().any(|token| token.name == *name) {
-        authority.delete_token(name, time::now())?;
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use postern_cloudflare::rotation::{RotationCause, RotationMode};
 
 use super::runner::Runner;
 use crate::commands::token::create::fresh_credentials;
-use crate::commands::token::delete::Removal;
+use crate::commands::token::delete::{Removal, delete_here};
 use crate::commands::token::record::recorded_anywhere;
 use crate::commands::token::switch::{self, Switch};
 use crate::delivery::Credentials;
@@ -205,10 +205,7 @@ impl Runner<'_> {
         if let (Some(edge), Some(object)) = (&tools.edge, object) {
             Removal::new(edge, tools.authority, tools.name, tools.steps).remove(&object)?;
         }
-        let tokens = tools.authority.store().tokens()?;
-        if tokens.iter().any(|token| token.name == *tools.name) {
-            tools.authority.delete_token(tools.name, time::now())?;
-        }
+        delete_here(tools.authority, tools.name)?;
         tools
             .steps
             .done("finish", &format!("{} is deleted", tools.name))

@@ -8,7 +8,7 @@ use postern_policy::{TokenName, successor_name};
 use super::runner::Runner;
 use crate::commands::token::create::Minting;
 use crate::commands::token::create::fresh_credentials;
-use crate::commands::token::delete::Removal;
+use crate::commands::token::delete::{Removal, delete_here};
 use crate::commands::token::policies::Policies;
 use crate::commands::token::record::recorded_anywhere;
 use crate::commands::token::switch::{self, Switch};
@@ -70,8 +70,7 @@ impl Runner<'_> {
     }
 
     fn mint_successor_at_gateway(&mut self, terms: &Terms) -> Result<(), CommandError> {
-        let tokens = self.tools.authority.store().tokens()?;
-        let known = tokens.into_iter().find(|token| token.name == terms.name);
+        let known = self.tools.authority.store().token(&terms.name)?;
         let client_id = match &known {
             Some(token) => token.client_id.clone(),
             None => new_client_id()?,
@@ -171,10 +170,7 @@ impl Runner<'_> {
         {
             Removal::new(edge, tools.authority, &name, tools.steps).remove(&object)?;
         }
-        let tokens = tools.authority.store().tokens()?;
-        if tokens.iter().any(|token| token.name == name) {
-            tools.authority.delete_token(&name, time::now())?;
-        }
+        delete_here(tools.authority, &name)?;
         // A retirement that was begun may have refused the old token already.
         if let Some((edge, id)) = tools.at_edge(&self.journal.rotation) {
             switch::set(edge, tools.name, id, Switch::On)?;

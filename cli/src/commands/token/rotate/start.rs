@@ -168,9 +168,9 @@ fn check(
 /// The second token must be this rotation's own: giving the rotation up deletes it.
 fn refuse_namesake(tools: &Tools<'_>) -> Result<(), CommandError> {
     let name = successor_name(tools.name).map_err(CommandError::usage)?;
-    let here = tools.authority.store().tokens()?;
-    let recorded = recorded_anywhere(tools.authority.store(), &name)?.is_some();
-    let mut taken = recorded || here.iter().any(|token| token.name == name);
+    let store = tools.authority.store();
+    let recorded = recorded_anywhere(store, &name)?.is_some();
+    let mut taken = recorded || store.token(&name)?.is_some();
     if let Some(edge) = &tools.edge {
         let scope = edge.scope();
         let named = tokens_named(&edge.client, &scope, name.as_str());
