@@ -44,6 +44,4 @@ pub use store::{
     EdgePending, Intent, IssuerRecord, IssuerRole, JournalRow, RevocationMark, RotationRecord,
     Selection, Store, StoreError, TokenChange, TokenChangeKind, TokenLife, TokenRecord,
 };
-pub use token::{
-    NoRandomness, NotASecret, ServiceTokenSecret, is_well_formed_secret, new_client_id,
-};
+pub use token::{NoRandomness, ServiceTokenSecret, is_well_formed_secret, new_client_id};

@@ -20,13 +20,6 @@ const CHECKSUM_CHARACTERS: usize = 6;
 /// A token's secret. It has no `Display` and no `Serialize`; its `Debug` says nothing.
 pub struct ServiceTokenSecret(SecretString);
 
-/// Text that no token minted elsewhere has for a secret.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "what came as the token's secret is none: it is not 16 to 256 letters, digits, `_`, `-` and `.`"
-)]
-pub struct NotASecret;
-
 /// The system gives no random numbers.
 #[derive(Debug, thiserror::Error)]
 #[error("the system gives no random numbers: no token was made")]
@@ -52,21 +45,6 @@ impl ServiceTokenSecret {
         let checksum = checksum(&text);
         text.push_str(&checksum);
         Ok(Self(SecretString::from(text.as_str())))
-    }
-
-    /// Takes the secret of a token that somebody else made: Cloudflare accepts none of ours, and
-    /// one of its tokens is good at our gateway too.
-    ///
-    /// # Errors
-    /// When the text could not stand in a header and in every file format as it is.
-    pub fn minted_elsewhere(text: SecretString) -> Result<Self, NotASecret> {
-        let secret = text.expose_secret();
-        let plain = |octet: u8| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet);
-        if (16..=256).contains(&secret.len()) && secret.bytes().all(plain) {
-            Ok(Self(text))
-        } else {
-            Err(NotASecret)
-        }
     }
 
     /// What the store, the journal and the gateway know of it.
@@ -133,26 +111,6 @@ mod tests {
         };
         wrong.replace_range(10..11, tenth);
         assert!(!is_well_formed_secret(&wrong));
-    }
-
-    #[test]
-    fn a_secret_minted_elsewhere_is_taken_as_it_is_and_anything_else_refused() {
-        let minted = |text: &str| ServiceTokenSecret::minted_elsewhere(SecretString::from(text));
-        let text = "0f".repeat(32);
-        let secret = minted(&text).unwrap();
-        assert_eq!(
-            (secret.expose(), secret.hash()),
-            (&*text, Hash::of(text.as_bytes()))
-        );
-        assert!(!format!("{secret:?}").contains("0f"));
-        for text in [
-            "",
-            "too-short",
-            "with a space in it 1234",
-            "with\na newline 12345",
-        ] {
-            assert!(minted(text).is_err(), "{text:?}");
-        }
     }
 
     #[test]
