@@ -130,22 +130,7 @@ fn a_stranger_of_our_name_stops_apply_until_it_is_adopted() {
 #[test]
 fn a_lost_record_is_rebuilt_by_adopting_and_then_nothing_differs() {
     let account = Account::applied();
-    let create = [
-        "token",
-        "create",
-        "payments-deploy-prod",
-        "--at",
-        "cloudflare",
-        "--class",
-        "ci",
-        "--owner",
-        "payments",
-        "--app",
-        "telemetry.example.com",
-        "--out",
-        "token.json",
-    ];
-    drop(account.run(&create).expect_code(0));
+    mint(&account);
     let forget = "DELETE FROM edge_objects;";
     let sql = account
         .postern
@@ -327,6 +312,25 @@ fn twenty_applies_at_once_make_everything_once() {
 #[test]
 fn a_policy_that_came_with_its_token_is_not_taken_for_a_leftover_of_the_file() {
     let account = Account::applied();
+    mint(&account);
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+    let named = "[[application.policy]]\nname = \"deploy\"\ndecision = \"non_identity\"\n\
+                 include = [{ service_token = \"payments-deploy-prod\" }]\nexclude = [{ ip = \"192.0.2.0/24\" }]\n";
+    account.configure(&format!("{CONFIG}\n{named}"));
+    let plan = account.json(&["cloudflare", "plan"]);
+    assert_eq!(plan["changes"][0]["action"], "update_policy", "{plan:#}");
+    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
+    account.configure(CONFIG);
+    drop(
+        account
+            .run(&["token", "delete", "payments-deploy-prod"])
+            .expect_code(0),
+    );
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+}
+
+/// A token at Cloudflare, with its policy in the application.
+fn mint(account: &Account) {
     let create = [
         "token",
         "create",
@@ -343,18 +347,4 @@ fn a_policy_that_came_with_its_token_is_not_taken_for_a_leftover_of_the_file() {
         "token.json",
     ];
     drop(account.run(&create).expect_code(0));
-    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
-    let named = "[[application.policy]]\nname = \"deploy\"\ndecision = \"non_identity\"\n\
-                 include = [{ service_token = \"payments-deploy-prod\" }]\nexclude = [{ ip = \"192.0.2.0/24\" }]\n";
-    account.configure(&format!("{CONFIG}\n{named}"));
-    let plan = account.json(&["cloudflare", "plan"]);
-    assert_eq!(plan["changes"][0]["action"], "update_policy", "{plan:#}");
-    drop(account.run(&["cloudflare", "apply"]).expect_code(0));
-    account.configure(CONFIG);
-    drop(
-        account
-            .run(&["token", "delete", "payments-deploy-prod"])
-            .expect_code(0),
-    );
-    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
 }

@@ -63,7 +63,7 @@ impl Minting<'_> {
         match earlier {
             Earlier::Nothing => self.mint_new(),
             Earlier::Unanswered(object) => {
-                self.discard_orphans(&object)?;
+                self.discard_orphan(&object)?;
                 self.mint_new()
             }
             Earlier::Undelivered(object) => self.mint_again(object),
@@ -140,20 +140,25 @@ impl Minting<'_> {
 
     /// Deletes what an earlier run may have minted without seeing the answer: before it asked,
     /// there was no token of this name.
-    fn discard_orphans(&self, object: &EdgeObject) -> Result<(), CommandError> {
+    fn discard_orphan(&self, object: &EdgeObject) -> Result<(), CommandError> {
         let (client, scope) = (&self.edge.client, self.edge.scope());
         let name = self.terms.name.as_str();
-        let named = self.edge.run(tokens_named(client, &scope, name))?;
-        if named.len() > 1 {
-            let message = format!(
-                "Cloudflare has {} tokens {name}, and one mint was not answered: which is ours is not known",
-                named.len()
-            );
-            return Err(CommandError::new(Kind::Conflict, message)
-                .hint("delete there what nobody uses, and run this again"));
-        }
-        for token in named {
-            if !is_orphan(&token, object.intended_at) {
+        match self
+            .edge
+            .run(tokens_named(client, &scope, name))?
+            .as_slice()
+        {
+            [] => {}
+            [token] if is_orphan(token, object.intended_at) => {
+                self.edge
+                    .run(client.delete_service_token(&scope, token.id()))?;
+                let told = format!(
+                    "service token {} is deleted: it was minted by a run whose answer was lost, and its secret with it",
+                    token.id()
+                );
+                self.steps.warn("mint", &told)?;
+            }
+            [token] => {
                 let message = format!(
                     "service token {} is named {name}, and in use or older than the earlier run: it is not what that left",
                     token.id()
@@ -162,15 +167,14 @@ impl Minting<'_> {
                     "`postern cloudflare adopt` records it as ours; or choose another name",
                 ));
             }
-            self.edge
-                .run(client.delete_service_token(&scope, token.id()))?;
-            self.steps.warn(
-                "mint",
-                &format!(
-                    "service token {} is deleted: it was minted by a run whose answer was lost, and its secret with it",
-                    token.id()
-                ),
-            )?;
+            several => {
+                let message = format!(
+                    "Cloudflare has {} tokens {name}, and one mint was not answered: which is ours is not known",
+                    several.len()
+                );
+                return Err(CommandError::new(Kind::Conflict, message)
+                    .hint("delete there what nobody uses, and run this again"));
+            }
         }
         Ok(self.record.forget(object)?)
     }
