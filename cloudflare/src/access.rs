@@ -12,6 +12,8 @@ mod token;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 use document::document;
 
@@ -20,6 +22,12 @@ pub use document::NotAnObject;
 pub use log::{LoginEvent, LoginQuery};
 pub use rule::AccessRule;
 pub use token::{MintedToken, NewServiceToken, ServiceToken, ServiceTokenUpdate, TokenSecret};
+
+/// A time as Access writes it, RFC 3339, in Unix seconds.
+pub(crate) fn unix_seconds(text: &str) -> Option<u64> {
+    let time = OffsetDateTime::parse(text, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp()).ok()
+}
 
 document! {
     /// A CA uploaded for mTLS (`access/certificates`). Neither its PEM nor its serial number can

@@ -5,8 +5,8 @@
 //! recognised by the first.
 
 use serde::{Deserialize, Serialize};
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
+
+use crate::access::unix_seconds;
 
 /// The kinds of objects that we make.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize)]
@@ -144,8 +144,7 @@ pub trait Recorder {
 /// Whether an object can be what was intended at that time: one that is older is somebody else's.
 /// Clocks differ a little.
 pub fn is_made_since(created_at: Option<&str>, intended_at: u64) -> bool {
-    let made = created_at.and_then(|text| OffsetDateTime::parse(text, &Rfc3339).ok());
-    let made = made.and_then(|time| u64::try_from(time.unix_timestamp()).ok());
+    let made = created_at.and_then(unix_seconds);
     made.is_some_and(|made| made.saturating_add(SKEW) >= intended_at)
 }
 

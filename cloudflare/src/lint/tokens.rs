@@ -2,11 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
-
 use super::{EdgeFinding, EdgeLint, Subject, finding};
-use crate::access::{AccessRule, RuleList, ServiceToken};
+use crate::access::{AccessRule, RuleList, ServiceToken, unix_seconds};
 
 pub(super) fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
     let uses = uses(subject);
@@ -81,7 +78,6 @@ fn dead(token: &ServiceToken, now: u64) -> Option<&'static str> {
     if !token.is_enabled() {
         return Some("is disabled");
     }
-    let ends = OffsetDateTime::parse(token.expires_at()?, &Rfc3339).ok()?;
-    let ends = u64::try_from(ends.unix_timestamp()).ok()?;
+    let ends = unix_seconds(token.expires_at()?)?;
     (ends <= now).then_some("has ended")
 }
