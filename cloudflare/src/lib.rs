@@ -22,6 +22,7 @@ mod plan;
 pub mod probe;
 mod remote;
 pub mod rotation;
+mod shown;
 pub mod terraform;
 mod translate;
 pub mod waf;
@@ -38,9 +39,10 @@ pub use inventory::{ClientCertificate, Inventory, Standing};
 pub use ledger::{Ledger, ObjectKind, Owned, Recorder, is_made_since};
 pub use plan::{
     Action, AppField, AppTarget, Change, Class, Conflict, Consent, Consents, Plan, PlannedPolicy,
-    PlannedRule, admitting, closing, policy_key,
+    PlannedRule, admitting, closing, listing, policy_key,
 };
 pub use remote::{Breadth, Mtls, Remote};
+pub use shown::shown;
 pub use translate::{
     Inexpressible, InexpressibleReason, Sources, TokenAtEdge, Translation, translate,
 };

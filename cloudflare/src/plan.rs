@@ -12,13 +12,15 @@ mod places;
 mod policies;
 mod precedence;
 
+use std::collections::BTreeSet;
+
 use crate::desired::Desired;
 use crate::doctor::LAYOUTS_WITHOUT_MTLS;
 use crate::ledger::Ledger;
 use crate::remote::{Mtls, Remote};
 
 pub use change::{Action, AppField, AppTarget, Change, Class, PlannedPolicy, PlannedRule};
-pub use closing::{admitting, closing};
+pub use closing::{admitting, closing, listing};
 pub use policies::policy_key;
 
 pub(crate) use groups::{Purpose, prefix};
@@ -55,6 +57,8 @@ pub struct Plan {
     pub withheld: Vec<Change>,
     /// What differs in applications that another tool manages.
     pub reported: Vec<Change>,
+    /// The ids of those applications: nothing is written there, revocations included.
+    pub managed_elsewhere: BTreeSet<String>,
     /// What stops `apply`.
     pub conflicts: Vec<Conflict>,
     /// What the operator should know.

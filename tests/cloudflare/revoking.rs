@@ -3,7 +3,7 @@
 use postern_fixtures::access::{At, Effect, Fault};
 use serde_json::{Value, json};
 
-use crate::support::Account;
+use crate::support::{Account, CONFIG};
 
 fn excluded(account: &Account) -> Value {
     let policies = account.look(&format!("access/apps/{}/policies", account.app_id()));
@@ -94,6 +94,25 @@ fn an_unreachable_api_leaves_the_revocation_done_here_and_pending_there() {
     assert_eq!(
         excluded(&account),
         json!([{ "common_name": { "common_name": "device-1" } }])
+    );
+}
+
+#[test]
+fn what_another_tool_has_to_take_out_is_told_by_name() {
+    let account = Account::applied();
+    let unreachable = account
+        .command(&["cert", "revoke", "device-1"])
+        .env("CLOUDFLARE_API_BASE", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(unreachable.status.code(), Some(7));
+    account.configure(&CONFIG.replace("session_duration = \"24h\"", "managed_by = \"terraform\""));
+    let applied = account.run(&["cloudflare", "apply"]).expect_code(0);
+    let told = "admits device-1: telemetry / factory (mTLS) lists it";
+    assert!(applied.stderr.contains(told), "{}", applied.stderr);
+    assert_eq!(
+        account.json(&["cloudflare", "status"])["pending"],
+        json!([])
     );
 }
 

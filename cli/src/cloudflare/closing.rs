@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObjectKind, EdgePending};
-use postern_cloudflare::{Breadth, Desired, Plan, Remote, admitting, closing};
+use postern_cloudflare::{Breadth, Desired, Plan, Remote, admitting, closing, shown};
 use postern_policy::{CertificateIdentity, CommonName};
 
 use super::lock::Turn;
@@ -44,7 +44,7 @@ pub(crate) fn close(
     }
     // On record before the first call: whatever happens next, it is not forgotten.
     let mine = authority.store().add_edge_pending(EdgeChange {
-        what: format!("take {} out at the edge", joined(&names)),
+        what: format!("take {} out at the edge", shown(&names)),
         cause: String::from(REVOKED),
         names: names.iter().cloned().collect(),
         since: time::now(),
@@ -171,15 +171,6 @@ fn left_open(error: &CommandError) -> CommandError {
         ),
     )
     .hint("it is on the list of pending changes (`postern status`): `postern cloudflare apply` or `sync` finishes it; --no-edge leaves the edge alone")
-}
-
-fn joined(names: &BTreeSet<String>) -> String {
-    const SHOWN: usize = 3;
-    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
-    match names.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
 }
 
 /// The cause of a pending change that a revocation left.

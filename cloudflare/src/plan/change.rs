@@ -10,6 +10,7 @@ use super::policies::policy_key;
 use crate::access::AccessRule;
 use crate::desired::DesiredAuthority;
 use crate::ledger::{ObjectKind, Owned};
+use crate::shown;
 
 /// One change.
 #[derive(Clone, Debug)]
@@ -458,7 +459,7 @@ impl fmt::Display for PlannedPolicy {
             ("exclude", &self.exclude),
         ] {
             if !rules.is_empty() {
-                write!(f, ", {what} [{}]", summary(rules))?;
+                write!(f, ", {what} [{}]", shown(rules))?;
             }
         }
         Ok(())
@@ -478,15 +479,6 @@ impl fmt::Display for PlannedRule {
     }
 }
 
-/// The first few, and how many more.
-fn summary(rules: &[PlannedRule]) -> String {
-    let shown: Vec<String> = rules.iter().take(SHOWN).map(ToString::to_string).collect();
-    match rules.len().saturating_sub(SHOWN) {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
 fn listed(hosts: &BTreeSet<String>) -> String {
     hosts
         .iter()
@@ -494,5 +486,3 @@ fn listed(hosts: &BTreeSet<String>) -> String {
         .collect::<Vec<_>>()
         .join(", ")
 }
-
-const SHOWN: usize = 4;

@@ -80,6 +80,20 @@ pub fn admitting(remote: &Remote, name: &str) -> Vec<String> {
     found
 }
 
+/// The policies of one application that list a name, alone or in a group, as `application / policy`.
+/// Those that admit any certificate are not among them: no change of a name closes them.
+pub fn listing(remote: &Remote, app: &str, name: &str) -> Vec<String> {
+    let lists =
+        |rule: &AccessRule| matches!(rule, AccessRule::CommonName(_) | AccessRule::Group(_));
+    let app_name = remote.apps.iter().find(|it| it.id() == app);
+    let app_name = app_name.map_or(app, |it| it.name());
+    let policies = remote.policies.get(app).into_iter().flatten();
+    policies
+        .filter(|policy| is_admitted(policy, name, remote, lists))
+        .map(|policy| format!("{app_name} / {}", policy.name()))
+        .collect()
+}
+
 /// Whether a certificate of this name counts in a policy, by the rules that `counts` lets count,
 /// and is not excluded there.
 fn is_admitted(

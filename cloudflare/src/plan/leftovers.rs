@@ -38,6 +38,7 @@ impl Planner<'_> {
             .map(|(_, app)| *app)
             .collect();
         self.policies_left(&wanted, &managed);
+        self.plan.managed_elsewhere = managed.into_iter().cloned().collect();
         self.groups_left(groups);
     }
 

@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 
 use postern_policy::{Application, Decision, Edge, Policy, Rule, TokenName};
 
-use super::rules::{Expansion, certificate_rules, others};
+use super::rules::{Expansion, certificate_rules, others, strangers};
 use super::{InexpressibleReason, Sources, TokenAtEdge};
 use crate::access::AccessRule;
 use crate::desired::{DesiredPolicy, Statement};
 use crate::limits::{GROUPS, RULES_PER_GROUP};
 use crate::minting::token_policy_name;
+use crate::shown;
 use crate::waf;
 
 type Parts = (Vec<DesiredPolicy>, Statement);
@@ -275,10 +276,9 @@ impl Parting<'_> {
 
     fn say_certificates(&mut self, include: &[AccessRule], admitted: Option<&BTreeSet<String>>) {
         if include.contains(&AccessRule::Certificate) {
+            self.look_for_strangers();
             let what = match self.policy.edge() {
-                Some(Edge::DedicatedCa) => {
-                    "any valid certificate of the CA, which issues to nobody else"
-                }
+                Some(Edge::DedicatedCa) => "any valid certificate of the CA, which is to be theirs",
                 Some(Edge::Waf) => "any valid certificate in Access, the name in the WAF rule",
                 Some(Edge::Expand | Edge::CertificateAndGateway) | None => {
                     "any valid certificate of the CA"
@@ -296,6 +296,27 @@ impl Parting<'_> {
                 .edge
                 .push(format!("{exact} exact common name{plural}"));
         }
+    }
+
+    /// `dedicated-ca` says that the CA issues to nobody else. Our inventory knows that of our own CA;
+    /// of one that stands in `[cloudflare] chain` nothing is known here.
+    fn look_for_strangers(&mut self) {
+        if self.policy.edge() != Some(Edge::DedicatedCa) {
+            return;
+        }
+        let remark = if self.sources.settings.chain.is_some() {
+            String::from("whom the CA in `[cloudflare] chain` issued to is not known here")
+        } else {
+            let strangers = strangers(self.policy, self.sources.inventory);
+            if strangers.is_empty() {
+                return;
+            }
+            format!(
+                "the CA is not dedicated: the edge admits {} too; give them another CA, or use another strategy",
+                shown(&strangers)
+            )
+        };
+        self.statement.remarks.push(remark);
     }
 
     /// The names that the edge would go on admitting by these rules.

@@ -109,6 +109,19 @@ impl Expansion {
     }
 }
 
+/// The names of live certificates that the policy is not about: what "any certificate" admits at
+/// the edge beyond it.
+pub(super) fn strangers(policy: &Policy, inventory: &Inventory) -> BTreeSet<String> {
+    let strangers = inventory
+        .live()
+        .filter(|identity| !admits(policy, identity));
+    let told = strangers.map(|identity| match &identity.common_name {
+        Some(name) => name.as_str().to_owned(),
+        None => String::from("(a certificate without a common name)"),
+    });
+    told.collect()
+}
+
 /// The names all of whose live certificates pass.
 fn names(inventory: &Inventory, passes: impl Fn(&CertificateIdentity) -> bool) -> BTreeSet<String> {
     let mut passing = BTreeSet::new();

@@ -209,6 +209,21 @@ fn a_dedicated_ca_must_not_be_asked_for_by_others() {
 }
 
 #[test]
+fn a_dedicated_ca_that_issued_to_others_is_told_with_their_names() {
+    let dedicated = |pattern: &str| {
+        let rule = format!("include = [{{ common_name_pattern = '{pattern}' }}]");
+        policies(&(rule + "\nedge = \"dedicated-ca\"")).1.remarks
+    };
+    let remarks = dedicated("device-.+");
+    assert!(
+        remarks[0].contains("the edge admits probe-1 too"),
+        "{remarks:?}"
+    );
+    // What is revoked is no stranger: it is excluded by name.
+    assert_eq!(dedicated("(device|probe)-[0-9]+"), Vec::<String>::new());
+}
+
+#[test]
 fn a_widened_deny_is_left_to_the_gateway() {
     let file =
         app("include = [{ common_name_pattern = 'device-.+' }]\nedge = \"certificate+gateway\"")

@@ -1,8 +1,10 @@
 //! `postern cloudflare apply`
 
+use std::collections::BTreeSet;
+
 use clap::Args;
 use postern_ca::{CertificateAuthority, EdgePending};
-use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Ledger, Plan};
+use postern_cloudflare::{Applied, Applier, ApplyError, Breadth, Ledger, Plan, Remote, listing};
 
 use super::plan::ConsentArgs;
 use super::report;
@@ -58,7 +60,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
         return Err(CommandError::new(Kind::Conflict, message));
     }
     carry_out(&authority, &edge, &situation.ledger, &plan)?;
-    clear(&authority, &plan, pending)?;
+    clear(&authority, &plan, &situation.remote, pending)?;
     finish_pending(&authority, &edge)?;
     tell(&format!(
         "Done, with {}.",
@@ -73,17 +75,31 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
 }
 
 /// Takes the revocations off the list that a plan has carried out: all of them, unless a policy
-/// still waits for consent. Other causes are not the plan's.
+/// still waits for consent. Other causes are not the plan's. The list is of what we have to do: what
+/// another tool has to do is told.
 pub(super) fn clear(
     authority: &CertificateAuthority,
     plan: &Plan,
+    remote: &Remote,
     pending: Vec<EdgePending>,
 ) -> Result<(), CommandError> {
     if plan.waiting().next().is_some() {
         return Ok(());
     }
     let revoked = pending.into_iter().filter(|it| it.change.cause == REVOKED);
-    let ids = revoked.map(|it| it.id).collect();
+    let revoked: Vec<EdgePending> = revoked.collect();
+    let names: BTreeSet<&String> = revoked.iter().flat_map(|it| &it.change.names).collect();
+    for name in names {
+        let apps = plan.managed_elsewhere.iter();
+        let listed: Vec<String> = apps.flat_map(|app| listing(remote, app, name)).collect();
+        if !listed.is_empty() {
+            let listed = listed.join(", ");
+            tell(&format!(
+                "The edge still admits {name}: {listed} lists it, and the tool that manages it has to take it out."
+            ));
+        }
+    }
+    let ids = revoked.iter().map(|it| it.id).collect();
     Ok(authority.store().clear_edge_pending(ids)?)
 }
 

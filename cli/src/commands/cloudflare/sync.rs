@@ -165,7 +165,7 @@ impl Sync<'_> {
             }
         };
         carry_out(self.authority, self.edge, &situation.ledger, &plan)?;
-        clear(self.authority, &plan, pending)?;
+        clear(self.authority, &plan, &situation.remote, pending)?;
         if let Some(change) = plan.waiting().next() {
             return Err(CommandError::new(
                 Kind::Pending,
