@@ -26,6 +26,8 @@ pub struct GatewayConfig {
     pub state: Spanned<PathBuf>,
     /// `"stdout"` (the default) or a file that event lines are appended to.
     pub events: Option<Spanned<String>>,
+    /// A loopback address and port for `/metrics`, `/healthz` and `/readyz`; none without it.
+    pub metrics: Option<Spanned<String>>,
     /// Certificates that client certificates must lead to, PEM.
     pub trust: Vec<Spanned<PathBuf>>,
     /// Published directories of CAs (`HOME/public`).

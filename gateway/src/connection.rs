@@ -91,6 +91,9 @@ async fn serve_tls(
     };
     match established {
         Ok(established) => {
+            let client = established.peer.identity();
+            let now = UnixTime::now().as_secs();
+            state.metrics.handshake(accepted.elapsed(), client, now);
             serve_established(state, snapshot, established, address, accepted).await;
         }
         Err(HandshakeEnd::Silent) => {}
@@ -116,6 +119,7 @@ async fn serve_established<S>(
         peer,
         protocol,
     } = established;
+    let _open = state.metrics.open_connection();
     let cut = Arc::new(Cut::default());
     // Registered first, looked up again afterwards: see `registry`.
     let subject = peer.path().map(|path| Subject::Path(Arc::clone(path)));

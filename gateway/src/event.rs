@@ -23,6 +23,7 @@ pub(crate) use self::json::{rfc3339, truncated};
 pub(crate) use self::log::{EventLog, EventLogThread, Room};
 pub use self::log::{EventTarget, OpenEventsError};
 pub(crate) use self::notice::{Notice, RevocationNotice};
+use crate::metrics::Exchange;
 use crate::registry::Cut;
 
 /// Names one request in the answer, in the event and at the upstream: 128 random bits.
@@ -57,13 +58,34 @@ pub(crate) enum RecordKind {
     Handshake,
 }
 
+impl RecordKind {
+    /// As in the line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Handshake => "handshake",
+        }
+    }
+}
+
 /// What became of it.
 #[derive(Clone, Copy, Serialize, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-enum RecordDecision {
+pub(crate) enum RecordDecision {
     Permit,
     Deny,
     Aborted,
+}
+
+impl RecordDecision {
+    /// As in the line.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+            Self::Aborted => "aborted",
+        }
+    }
 }
 
 /// The one line about one request or one refused handshake.
@@ -263,8 +285,16 @@ impl Record {
     }
 
     fn write(&mut self) {
-        self.fields.duration_ms = self.started.elapsed().as_millis();
+        let took = self.started.elapsed();
+        self.fields.duration_ms = took.as_millis();
         if let Some(room) = self.room.take() {
+            room.metrics().exchange(&Exchange {
+                kind: self.fields.event,
+                application: self.fields.application.as_deref(),
+                decision: self.fields.decision,
+                reason: &self.fields.reason,
+                took,
+            });
             room.write(&*self.fields);
         }
     }
@@ -293,7 +323,8 @@ mod tests {
     async fn written(use_it: impl AsyncFnOnce(&EventLog)) -> Vec<serde_json::Value> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let thread = EventLogThread::start(&EventTarget::File(path.clone())).unwrap();
+        let thread =
+            EventLogThread::start(&EventTarget::File(path.clone()), Arc::default()).unwrap();
         use_it(thread.log()).await;
         thread.close().await;
         let text = std::fs::read_to_string(path).unwrap();
@@ -350,7 +381,8 @@ mod tests {
     async fn control_characters_and_long_values_are_tamed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let thread = EventLogThread::start(&EventTarget::File(path.clone())).unwrap();
+        let thread =
+            EventLogThread::start(&EventTarget::File(path.clone()), Arc::default()).unwrap();
         let mut record = open(thread.log(), None).await;
         let agent = format!(
             "a\r\n\u{1b}[31m\u{7f}\u{85}\u{202e}\u{2028}{}",

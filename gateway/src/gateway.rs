@@ -13,6 +13,8 @@ use crate::event::{EventLogThread, Notice, OpenEventsError};
 use crate::follow::Follow;
 use crate::keeper::{Keeper, KeeperHandle, LoadError};
 use crate::listener::Listener;
+use crate::metrics::Metrics;
+use crate::monitor::Monitor;
 use crate::settings::{ListenAddress, Settings};
 use crate::state::{Snapshot, State};
 use crate::state_folder::{ReloadOutcome, StateFolder, StateFolderError};
@@ -24,6 +26,7 @@ pub type Loader = Arc<dyn Fn() -> Result<Settings, LoadError> + Send + Sync>;
 pub struct Gateway {
     state: Arc<State>,
     listener: Listener,
+    monitor: Option<Monitor>,
     address: ListenAddress,
     keeper: KeeperHandle,
     events: EventLogThread,
@@ -94,17 +97,21 @@ impl Gateway {
                 address: settings.listen.clone(),
                 source,
             })?;
-        let events = EventLogThread::start(&settings.events)?;
+        let monitor = settings.metrics.map(Monitor::bind).transpose()?;
+        let metrics = Arc::<Metrics>::default();
+        let events = EventLogThread::start(&settings.events, Arc::clone(&metrics))?;
         settings.warn(UnixTime::now());
         let state = State::new(
             Snapshot::first(settings, follow.view()),
             events.log().clone(),
+            metrics,
         );
         folder.write_pid()?;
         let keeper = Keeper::start(Arc::clone(&state), follow, load, Arc::clone(&folder));
         Ok(Self {
             state,
             listener,
+            monitor,
             address,
             keeper,
             events,
@@ -135,6 +142,7 @@ impl Gateway {
         let Self {
             state,
             listener,
+            monitor,
             address,
             keeper,
             events,
@@ -144,10 +152,13 @@ impl Gateway {
         let snapshot = state.snapshot();
         state.log.notice(&Notice::Started {
             listen: address.to_string(),
+            metrics: monitor.as_ref().map(|it| it.address().to_string()),
             applications: snapshot.settings.applications.iter().count(),
             generation: snapshot.generation,
         });
         drop(snapshot);
+        // Until the very end: whoever watches sees it drain.
+        let _monitor = monitor.map(|monitor| monitor.start(&state));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),

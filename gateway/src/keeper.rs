@@ -196,7 +196,7 @@ impl Keeper {
                 serial: serial.to_string(),
                 common_name: common_name.as_deref(),
                 connections_cut,
-                duration_ms: observed.elapsed().as_millis(),
+                duration: observed.elapsed(),
             });
         }
         for notice in notices {
@@ -230,7 +230,9 @@ impl Keeper {
 
     fn report_alarms(&mut self) {
         let mut alarms = BTreeMap::new();
-        for source in self.follow.sources() {
+        let sources = self.follow.sources();
+        self.state.metrics.sources(&sources);
+        for source in sources {
             if let Some(alarm) = source.alarm {
                 alarms.insert(source.name, alarm);
             }

@@ -22,6 +22,8 @@ mod handshake;
 mod headers;
 mod keeper;
 mod listener;
+mod metrics;
+mod monitor;
 mod peer;
 mod registry;
 mod respond;

@@ -9,6 +9,7 @@ mod limits;
 mod listen;
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Settings {
     pub(crate) listen: ListenAddress,
     pub(crate) state: PathBuf,
     pub(crate) events: EventTarget,
+    /// Where figures and health are told.
+    pub(crate) metrics: Option<SocketAddr>,
     /// None: plain HTTP, to a tunnel on this machine.
     pub(crate) server_key: Option<Arc<CertifiedKey>>,
     pub(crate) anchors: TrustAnchors,
@@ -83,6 +86,7 @@ impl Settings {
         });
         let behind_cloudflare = keep(front.transpose(), &mut errors);
         let only_for_tunnel = keep(needs_a_tunnel(&config, listen.as_ref()), &mut errors);
+        let metrics = keep(listen::loopback(config.metrics.as_ref()), &mut errors);
         let events = match config.events.as_ref().map(Spanned::get_ref) {
             None => EventTarget::Stdout,
             Some(word) if word == "stdout" => EventTarget::Stdout,
@@ -93,6 +97,7 @@ impl Settings {
                 listen: listen?,
                 state,
                 events,
+                metrics: metrics?,
                 server_key: server_key?,
                 anchors: anchors?,
                 follow: follow?,
@@ -155,6 +160,7 @@ impl Settings {
             ("listen", self.listen != new.listen),
             ("state", self.state != new.state),
             ("events", self.events != new.events),
+            ("metrics", self.metrics != new.metrics),
             (
                 "limits.max_connections",
                 self.limits.max_connections != new.limits.max_connections,
@@ -176,6 +182,7 @@ impl Settings {
         self.state.clone_from(&old.state);
         self.follow.state.clone_from(&old.follow.state);
         self.events.clone_from(&old.events);
+        self.metrics = old.metrics;
         self.limits.max_connections = old.limits.max_connections;
         self.limits.max_handshakes = old.limits.max_handshakes;
         if let (Some(new), Some(old)) = (&mut self.behind_cloudflare, &old.behind_cloudflare)

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use crate::event::EventLog;
 use crate::follow::View;
 use crate::forward::Upstreams;
+use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::tls::Transport;
@@ -67,6 +68,7 @@ pub(crate) struct State {
     snapshot: ArcSwap<Snapshot>,
     pub(crate) registry: Arc<Registry>,
     pub(crate) log: EventLog,
+    pub(crate) metrics: Arc<Metrics>,
     /// Cancelled when no new request should begin.
     pub(crate) draining: CancellationToken,
     /// Cancelled when the time to finish is over.
@@ -76,11 +78,12 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn new(snapshot: Snapshot, log: EventLog) -> Arc<Self> {
+    pub(crate) fn new(snapshot: Snapshot, log: EventLog, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             snapshot: ArcSwap::from_pointee(snapshot),
             registry: Arc::default(),
             log,
+            metrics,
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
             tasks: TaskTracker::new(),

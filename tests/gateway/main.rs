@@ -18,6 +18,7 @@ mod headers;
 mod hosts;
 mod journal;
 mod limits;
+mod metrics;
 mod quickstart;
 mod reload;
 mod revocation;

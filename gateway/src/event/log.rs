@@ -12,16 +12,17 @@ use std::os::fd::AsFd as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
+use prometheus::IntCounter;
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::timeout;
 
 use super::json;
 use super::notice::{Notice, notice_line};
+use crate::metrics::Metrics;
 
 /// Where events go.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +47,9 @@ pub struct OpenEventsError {
 pub(crate) struct EventLog {
     sender: Sender<Command>,
     room: Arc<Semaphore>,
-    lost: Arc<AtomicU64>,
+    /// Every line that was not written.
+    lost: IntCounter,
+    pub(super) metrics: Arc<Metrics>,
 }
 
 /// The queue had room when this was given out: one record may be opened.
@@ -83,7 +86,7 @@ impl EventLog {
                 Ok(Room(self.clone()))
             }
             Err(_elapsed) => {
-                self.lost.fetch_add(1, Ordering::Relaxed);
+                self.lost.inc();
                 Err(Stalled)
             }
         }
@@ -112,6 +115,11 @@ impl EventLog {
 }
 
 impl Room {
+    /// What its record is counted in.
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
     /// Queues the record's line.
     pub(super) fn write(self, value: &impl Serialize) {
         self.0.write(json::line(value));
@@ -126,16 +134,20 @@ pub(crate) struct EventLogThread {
 
 impl EventLogThread {
     /// Opens the target and starts the thread.
-    pub(crate) fn start(target: &EventTarget) -> Result<Self, OpenEventsError> {
+    pub(crate) fn start(
+        target: &EventTarget,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, OpenEventsError> {
         let output = open(target)?;
         let (sender, receiver) = channel();
         let (on_exit, closed) = oneshot::channel::<()>();
         let log = EventLog {
             sender,
             room: Arc::new(Semaphore::new(ROOM)),
-            lost: Arc::default(),
+            lost: metrics.events_lost().clone(),
+            metrics,
         };
-        let mut writer = Writer::new(output, target.clone(), Arc::clone(&log.lost));
+        let mut writer = Writer::new(output, target.clone(), log.lost.clone());
         std::thread::Builder::new()
             .name("postern-events".to_owned())
             .spawn(move || {
@@ -168,18 +180,21 @@ struct Writer {
     /// What was begun and not finished when writing failed: the rest of one line.
     torn: Vec<u8>,
     batch: Vec<Line>,
-    lost: Arc<AtomicU64>,
+    /// What was not written, and how much of it was told in a line.
+    lost: IntCounter,
+    told: u64,
     failing: bool,
 }
 
 impl Writer {
-    fn new(output: File, target: EventTarget, lost: Arc<AtomicU64>) -> Self {
+    fn new(output: File, target: EventTarget, lost: IntCounter) -> Self {
         Self {
             output,
             target,
             torn: Vec::new(),
             batch: Vec::new(),
             lost,
+            told: 0,
             failing: false,
         }
     }
@@ -212,10 +227,14 @@ impl Writer {
 
     fn close(&mut self) {
         self.write_batch();
-        let lost = self.lost.load(Ordering::Relaxed);
+        let lost = self.untold();
         if lost > 0 {
             tracing::error!("{lost} event lines were not written");
         }
+    }
+
+    fn untold(&self) -> u64 {
+        self.lost.get() - self.told
     }
 
     fn reopen(&mut self) {
@@ -226,7 +245,7 @@ impl Writer {
                 if !self.torn.is_empty() {
                     // Its beginning is in the old file, which nobody writes to any more.
                     self.torn.clear();
-                    self.lost.fetch_add(1, Ordering::Relaxed);
+                    self.lost.inc();
                 }
             }
             Err(error) => tracing::error!("{error}; still writing to the old file"),
@@ -235,7 +254,7 @@ impl Writer {
 
     /// Writes what was taken, with the loss before it if there was one.
     fn write_batch(&mut self) {
-        let lost = self.lost.load(Ordering::Relaxed);
+        let lost = self.untold();
         let mut text = std::mem::take(&mut self.torn);
         let torn = text.len();
         if lost > 0 {
@@ -248,14 +267,14 @@ impl Writer {
         }
         let (written, result) = write_on(&mut self.output, &text);
         if written > torn {
-            self.lost.fetch_sub(lost, Ordering::Relaxed);
+            self.told += lost;
         }
         match result {
             Ok(()) => self.failing = false,
             Err(error) => {
                 let kept = self.keep_torn(&text, written, torn, told);
                 let unwritten = lines(&text[written.max(told)..]) - u64::from(kept);
-                self.lost.fetch_add(unwritten, Ordering::Relaxed);
+                self.lost.inc_by(unwritten);
                 self.report(&error);
             }
         }
@@ -366,7 +385,7 @@ mod tests {
     async fn a_stalled_reader_stops_what_begins_and_nothing_else() {
         let folder = tempfile::tempdir().unwrap();
         let (path, mut reader) = unread_pipe(folder.path());
-        let thread = EventLogThread::start(&EventTarget::File(path)).unwrap();
+        let thread = EventLogThread::start(&EventTarget::File(path), Arc::default()).unwrap();
         let log = thread.log().clone();
         assert!(log.room_within(Duration::from_millis(50)).await.is_ok());
         let text = line(&"x".repeat(100));
@@ -404,7 +423,7 @@ mod tests {
     async fn closing_does_not_wait_for_a_stalled_reader() {
         let folder = tempfile::tempdir().unwrap();
         let (path, _reader) = unread_pipe(folder.path());
-        let thread = EventLogThread::start(&EventTarget::File(path)).unwrap();
+        let thread = EventLogThread::start(&EventTarget::File(path), Arc::default()).unwrap();
         for _ in 0..200 {
             thread.log().write(line(&"x".repeat(1000)));
         }
@@ -417,9 +436,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let path = folder.path().join("events");
-        let lost = Arc::new(AtomicU64::new(0));
+        let lost = IntCounter::new("lost", "lost").unwrap();
         let target = EventTarget::File(path.clone());
-        let mut writer = Writer::new(full, target, Arc::clone(&lost));
+        let mut writer = Writer::new(full, target, lost.clone());
         let queued = |text: &str| Line {
             text: line(text),
             _permit: None,
@@ -429,11 +448,11 @@ mod tests {
         writer.write_batch();
         writer.take(queued("three"));
         writer.write_batch();
-        assert_eq!(lost.load(Ordering::Relaxed), 3);
+        assert_eq!(writer.untold(), 3);
         writer.reopen();
         writer.take(queued("four"));
         writer.write_batch();
-        assert_eq!(lost.load(Ordering::Relaxed), 0);
+        assert_eq!((writer.untold(), lost.get()), (0, 3));
         let text = std::fs::read_to_string(path).unwrap();
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines.len(), 2, "{text}");
@@ -446,8 +465,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events");
         let target = EventTarget::File(path.clone());
-        let lost = Arc::new(AtomicU64::new(0));
-        let mut writer = Writer::new(append(&path).unwrap(), target, Arc::clone(&lost));
+        let lost = IntCounter::new("lost", "lost").unwrap();
+        let mut writer = Writer::new(append(&path).unwrap(), target, lost.clone());
         assert!(writer.keep_torn(b"abc\nde\nf\n", 5, 0, 0));
         assert_eq!(writer.torn, b"e\n");
         writer.write_batch();

@@ -1,6 +1,8 @@
 //! What happens to the gateway itself, one line each.
 
-use serde::Serialize;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
 
 use super::json::{self, rfc3339};
 use super::log::EventLog;
@@ -11,6 +13,8 @@ use super::log::EventLog;
 pub(crate) enum Notice<'a> {
     Started {
         listen: String,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        metrics: Option<String>,
         applications: usize,
         generation: u64,
     },
@@ -53,7 +57,8 @@ pub(crate) struct RevocationNotice<'a> {
     pub(crate) common_name: Option<&'a str>,
     pub(crate) connections_cut: usize,
     /// From the moment the gateway saw it to the moment the last connection was cut.
-    pub(crate) duration_ms: u128,
+    #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+    pub(crate) duration: Duration,
 }
 
 #[derive(Serialize)]
@@ -66,8 +71,13 @@ struct TimedNotice<'a> {
 impl EventLog {
     /// Queues the line of something that happened to the gateway; never waits.
     pub(crate) fn notice(&self, notice: &Notice<'_>) {
+        self.metrics.notice(notice);
         self.write(notice_line(notice));
     }
+}
+
+fn milliseconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u128(duration.as_millis())
 }
 
 /// The line as it stands in the log.

@@ -55,4 +55,22 @@ pub(super) fn listen(
     })
 }
 
+/// Checks `metrics`: whoever reaches it needs no certificate, so it is this machine alone.
+pub(super) fn loopback(
+    value: Option<&Spanned<String>>,
+) -> Result<Option<SocketAddr>, Vec<ConfigError>> {
+    let Some(value) = value else { return Ok(None) };
+    let address: Option<SocketAddr> = value.get_ref().parse().ok();
+    match address.filter(|address| address.ip().is_loopback()) {
+        Some(address) => Ok(Some(address)),
+        None => {
+            let text = value.get_ref();
+            let message =
+                format!("`metrics` is {text:?}, which is not a loopback address with a port");
+            let hint = "write metrics = \"127.0.0.1:9464\"; a collector elsewhere gets there by a tunnel or a sidecar";
+            Err(error(value, message, hint))
+        }
+    }
+}
+
 const UNIX: &str = "unix:";
