@@ -152,7 +152,7 @@ fn folder_of(path: &Path) -> &Path {
 }
 
 /// Every mistake with its place: `postern.toml:12:5: …`.
-fn mistakes(path: &Path, text: &str, errors: &[ConfigError]) -> CommandError {
+pub(crate) fn mistakes(path: &Path, text: &str, errors: &[ConfigError]) -> CommandError {
     let mut lines = Vec::new();
     for error in errors {
         let place = match error.line_and_column(text) {

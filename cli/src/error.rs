@@ -72,6 +72,12 @@ impl CommandError {
         self.hint(hint)
     }
 
+    /// The same, with what it is about in front.
+    pub(crate) fn about(mut self, what: impl Display) -> Self {
+        self.message = format!("{what}: {}", self.message);
+        self
+    }
+
     pub(crate) fn usage(message: impl Display) -> Self {
         Self::new(Kind::Usage, message)
     }

@@ -19,6 +19,7 @@ mod hosts;
 mod journal;
 mod limits;
 mod metrics;
+mod policy_tests;
 mod quickstart;
 mod reload;
 mod revocation;

@@ -1,5 +1,7 @@
 //! `postern policy …`
 
+mod test;
+
 use clap::{Args, Subcommand};
 use postern_policy::lint::{Finding, Severity, edge_report, lint, lint_tokens};
 use serde_json::json;
@@ -13,6 +15,7 @@ use crate::output::{Format, Listing, Row};
 pub(crate) enum PolicyCommand {
     List(ListArgs),
     Lint(LintArgs),
+    Test(test::TestArgs),
 }
 
 /// List the policies in the order in which they decide
@@ -43,6 +46,7 @@ pub(crate) fn run(context: &Context, command: PolicyCommand) -> Outcome {
         PolicyCommand::List(_) => list(context),
         PolicyCommand::Lint(args) if args.edge => edge(context),
         PolicyCommand::Lint(_) => findings(context),
+        PolicyCommand::Test(args) => test::run(context, &args),
     }
 }
 
