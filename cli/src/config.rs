@@ -7,8 +7,8 @@ use postern_ca::{CaConfig, Profiles};
 use postern_gateway::{GatewayConfig, Settings};
 use postern_policy::ApplicationSet;
 use postern_policy::config::{
-    ApplicationConfig, CloudflareConfig, CloudflareSettings, ConfigError, ServiceTokenSettings,
-    TokenConfig,
+    ApplicationConfig, CloudflareConfig, CloudflareSettings, ConfigError, RuleGroupConfig,
+    ServiceTokenSettings, TokenConfig,
 };
 use serde::Deserialize;
 
@@ -23,6 +23,8 @@ struct File {
     gateway: Option<GatewayConfig>,
     #[serde(default)]
     application: Vec<ApplicationConfig>,
+    #[serde(default)]
+    group: Vec<RuleGroupConfig>,
     #[serde(default)]
     token: Vec<TokenConfig>,
     cloudflare: Option<CloudflareConfig>,
@@ -63,7 +65,7 @@ impl Config {
         let mut errors = Vec::new();
         let mut keep = |found: Vec<ConfigError>| errors.extend(found);
         let profiles = Profiles::load(file.ca).map_err(&mut keep).ok();
-        let applications = postern_policy::config::applications(file.application)
+        let applications = postern_policy::config::applications(file.application, &file.group)
             .map_err(&mut keep)
             .ok();
         let tokens = postern_policy::config::tokens(file.token)

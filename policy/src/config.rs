@@ -7,6 +7,7 @@
 mod application;
 mod cloudflare;
 mod error;
+mod group;
 mod rule;
 mod token;
 
@@ -16,6 +17,7 @@ pub use cloudflare::{
     HostnamesConfig, cloudflare,
 };
 pub use error::ConfigError;
+pub use group::RuleGroupConfig;
 pub use rule::RuleConfig;
 pub use token::{ServiceTokenSettings, TokenClass, TokenConfig, TokenOrigin, tokens};
 

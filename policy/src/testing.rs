@@ -7,7 +7,10 @@ use serde::Deserialize;
 use crate::{
     Application, ApplicationSet, CertificateIdentity, CommonName, Credentials, Fingerprint,
     SerialNumber, TokenName,
-    config::{ApplicationConfig, CloudflareConfig, ConfigError, TokenConfig, applications},
+    config::{
+        ApplicationConfig, CloudflareConfig, ConfigError, RuleGroupConfig, TokenConfig,
+        applications,
+    },
 };
 
 /// A whole file, as far as this crate knows it.
@@ -16,6 +19,8 @@ use crate::{
 pub(crate) struct File {
     #[serde(default)]
     pub(crate) application: Vec<ApplicationConfig>,
+    #[serde(default)]
+    pub(crate) group: Vec<RuleGroupConfig>,
     #[serde(default)]
     pub(crate) token: Vec<TokenConfig>,
     pub(crate) cloudflare: Option<CloudflareConfig>,
@@ -26,12 +31,14 @@ pub(crate) fn file(text: &str) -> File {
 }
 
 pub(crate) fn set(text: &str) -> ApplicationSet {
-    applications(file(text).application).unwrap()
+    let file = file(text);
+    applications(file.application, &file.group).unwrap()
 }
 
 /// The errors of a file that is TOML but must not load.
 pub(crate) fn errors(text: &str) -> Vec<ConfigError> {
-    applications(file(text).application).unwrap_err()
+    let file = file(text);
+    applications(file.application, &file.group).unwrap_err()
 }
 
 /// An application with these policies, each written as `decision: rules`.

@@ -44,7 +44,7 @@ const CLIENTS: [(&str, &str, Standing); 5] = [
 
 fn run(file: &str) -> Result<Translation, Vec<Inexpressible>> {
     let file: File = toml::from_str(file).unwrap();
-    let applications = postern_policy::config::applications(file.application).unwrap();
+    let applications = postern_policy::config::applications(file.application, &[]).unwrap();
     let clients = CLIENTS
         .iter()
         .map(|(name, organization, standing)| ClientCertificate {

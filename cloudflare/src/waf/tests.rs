@@ -15,7 +15,7 @@ fn application(policies: &str) -> Application {
          upstream = \"http://127.0.0.1:1\"\n{policies}"
     );
     let file: File = toml::from_str(&text).unwrap();
-    let set: ApplicationSet = postern_policy::config::applications(file.application).unwrap();
+    let set: ApplicationSet = postern_policy::config::applications(file.application, &[]).unwrap();
     let only = set.iter().next().unwrap();
     Application::clone(only)
 }

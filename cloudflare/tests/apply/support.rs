@@ -271,7 +271,7 @@ impl Site {
     }
 
     fn applications(&self) -> ApplicationSet {
-        postern_policy::config::applications(self.file.application.clone()).unwrap()
+        postern_policy::config::applications(self.file.application.clone(), &[]).unwrap()
     }
 
     fn identity(&self, name: &str) -> CertificateIdentity {

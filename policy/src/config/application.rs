@@ -4,8 +4,10 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    CloudflareApplicationConfig, ConfigError, RuleConfig, cloudflare::cloudflare_application,
-    error::Collector, rule::rule,
+    CloudflareApplicationConfig, ConfigError, RuleConfig,
+    cloudflare::cloudflare_application,
+    error::Collector,
+    group::{Listed, RuleGroupConfig, RuleGroups},
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
@@ -45,12 +47,16 @@ pub struct PolicyConfig {
 }
 
 /// Checks every application and puts them into one set; reports all errors, not the first.
-pub fn applications(configs: Vec<ApplicationConfig>) -> Result<ApplicationSet, Vec<ConfigError>> {
+pub fn applications(
+    configs: Vec<ApplicationConfig>,
+    groups: &[RuleGroupConfig],
+) -> Result<ApplicationSet, Vec<ConfigError>> {
     let mut collector = Collector::default();
+    let groups = RuleGroups::load(groups, &mut collector);
     let spans: Vec<_> = configs.iter().map(|config| config.name.span()).collect();
     let checked: Vec<_> = configs
         .iter()
-        .map(|config| application(config, &mut collector))
+        .map(|config| application(config, &groups, &mut collector))
         .collect();
     collector.enter(String::new());
     // Duplicates are looked for among what could be read, so their places are counted with it.
@@ -75,7 +81,11 @@ pub fn applications(configs: Vec<ApplicationConfig>) -> Result<ApplicationSet, V
     }
 }
 
-fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<Application> {
+fn application(
+    config: &ApplicationConfig,
+    groups: &RuleGroups,
+    collector: &mut Collector,
+) -> Option<Application> {
     let context = format!("application `{}`", config.name.get_ref().escape_debug());
     collector.enter(context.clone());
     let name = collector.parse(&config.name, ApplicationName::parse);
@@ -97,7 +107,7 @@ fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<
             );
         }
     }
-    let policies = policies(config, &context, collector)?;
+    let policies = policies(config, &context, groups, collector)?;
     collector.enter(context);
     if hosts.is_empty() || policies.is_empty() {
         return None;
@@ -137,6 +147,7 @@ fn paths(config: &ApplicationConfig, collector: &mut Collector) -> Option<Vec<Pa
 fn policies(
     config: &ApplicationConfig,
     context: &str,
+    groups: &RuleGroups,
     collector: &mut Collector,
 ) -> Option<Vec<Policy>> {
     let mut names = Vec::new();
@@ -149,12 +160,12 @@ fn policies(
             collector.push(ConfigError::at(policy_config.name.span(), message));
         }
         names.push(name);
-        policies.push(policy(policy_config, collector));
+        policies.push(policy(policy_config, groups, collector));
     }
     policies.into_iter().collect()
 }
 
-fn policy(config: &PolicyConfig, collector: &mut Collector) -> Option<Policy> {
+fn policy(config: &PolicyConfig, groups: &RuleGroups, collector: &mut Collector) -> Option<Policy> {
     let name = collector.parse(&config.name, PolicyName::parse);
     if *config.decision.get_ref() == Decision::Allow {
         let error = ConfigError::at(
@@ -172,9 +183,16 @@ fn policy(config: &PolicyConfig, collector: &mut Collector) -> Option<Policy> {
             error.with_hint("say whom it is about, for example `include = [{ certificate = {} }]`"),
         );
     }
-    let include = rules(&config.include, collector);
-    let require = rules(&config.require, collector);
-    let exclude = rules(&config.exclude, collector);
+    let mut rules = |list: &[Spanned<RuleConfig>], listed| {
+        let stand_for = |config| groups.rules(config, listed, collector);
+        // Every entry is looked at, so that every mistake is told.
+        let checked: Vec<_> = list.iter().map(stand_for).collect();
+        let all: Option<Vec<Vec<Rule>>> = checked.into_iter().collect();
+        all.map(|rules| rules.concat())
+    };
+    let include = rules(&config.include, Listed::Any);
+    let require = rules(&config.require, Listed::All);
+    let exclude = rules(&config.exclude, Listed::Any);
     let policy = Policy::new(name?, *config.decision.get_ref(), include?).ok()?;
     Some(
         policy
@@ -182,12 +200,4 @@ fn policy(config: &PolicyConfig, collector: &mut Collector) -> Option<Policy> {
             .with_exclude(exclude?)
             .with_edge(config.edge),
     )
-}
-
-fn rules(configs: &[Spanned<RuleConfig>], collector: &mut Collector) -> Option<Vec<Rule>> {
-    let checked: Vec<_> = configs
-        .iter()
-        .map(|config| collector.keep(rule(config)))
-        .collect();
-    checked.into_iter().collect()
 }

@@ -47,6 +47,16 @@ impl Fault {
     }
 }
 
+impl RuleConfig {
+    /// The group that it names instead of being a rule itself.
+    pub(super) fn group(&self) -> Option<&str> {
+        match self.entries.as_slice() {
+            [(key, RuleValue::Text(name))] if key == "group" => Some(name),
+            _ => None,
+        }
+    }
+}
+
 /// Checks one rule.
 pub(super) fn rule(config: &Spanned<RuleConfig>) -> Result<Rule, ConfigError> {
     let fault = match from_entries(&config.get_ref().entries) {
@@ -108,9 +118,11 @@ fn unknown(key: &str) -> Fault {
         "cn" | "cn_pattern" | "pattern" => {
             fault.with_hint("did you mean `common_name` or `common_name_pattern`?")
         }
-        "email" | "email_domain" | "group" | "idp" | "saml" | "oidc" | "auth_method"
-        | "login_method" => fault
-            .with_hint("it needs a human's identity, which `non_identity` policies do not have"),
+        "group" => fault.with_hint("a group is written by its name: `{ group = \"name\" }`"),
+        "email" | "email_domain" | "idp" | "saml" | "oidc" | "auth_method" | "login_method" => {
+            fault
+                .with_hint("it needs a human's identity, which `non_identity` policies do not have")
+        }
         _ => fault.with_hint(format!("the rules are: {RULES}")),
     }
 }
@@ -282,7 +294,7 @@ impl<'de> Deserialize<'de> for RuleValue {
 const NO_NAME_HOLDS: &str = r"^$\[]()*+?|{";
 
 const RULES: &str = "certificate, common_name, common_name_pattern, issuer, organization, subject_country, san_dns, san_uri, \
-                     service_token, any_valid_service_token, ip, geo, everyone";
+                     service_token, any_valid_service_token, ip, geo, everyone; or a group by its name";
 
 #[cfg(test)]
 mod tests;

@@ -50,7 +50,7 @@ fn messages(text: &str) -> Vec<String> {
 #[test]
 fn the_example_of_the_design_loads() {
     let file = file(EXAMPLE);
-    let set = applications(file.application).unwrap();
+    let set = applications(file.application, &file.group).unwrap();
     let application = set.iter().next().unwrap();
     assert_eq!(
         application.hosts(),
@@ -215,7 +215,7 @@ fn an_audience_is_64_hex_digits_in_lower_case() {
     };
     let tag = "0123456789abcdef".repeat(4);
     let file: File = toml::from_str(&text(&tag)).unwrap();
-    let set = applications(file.application).unwrap();
+    let set = applications(file.application, &file.group).unwrap();
     let cloudflare = set.iter().next().unwrap().cloudflare().unwrap();
     assert_eq!(cloudflare.aud.as_ref(), Some(&tag));
     for wrong in [&tag[1..], &tag.to_uppercase(), "telemetry", ""] {

@@ -179,8 +179,8 @@ impl World {
 pub(crate) fn load(folder: &Path) -> Result<Settings, LoadError> {
     let text = std::fs::read_to_string(folder.join("postern.toml")).map_err(LoadError::new)?;
     let file: ConfigFile = toml::from_str(&text).map_err(LoadError::new)?;
-    let applications =
-        applications(file.application).map_err(|errors| LoadError::new(format!("{errors:?}")))?;
+    let applications = applications(file.application, &[])
+        .map_err(|errors| LoadError::new(format!("{errors:?}")))?;
     Settings::load(file.gateway, applications, folder)
         .map_err(|errors| LoadError::new(format!("{errors:?}")))
 }
