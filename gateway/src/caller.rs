@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use http::HeaderMap;
 use postern_pki::VerifiedPath;
@@ -12,7 +13,8 @@ use crate::event::Record;
 use crate::peer::Connection;
 use crate::registry::Subject;
 use crate::respond::Refusal;
-use crate::service_token;
+use crate::service_token::{self, TokenRefusal};
+use crate::throttle::Throttle;
 use crate::verifier::Gate;
 
 /// What the rules look at, for one request and never for the next.
@@ -40,6 +42,7 @@ impl Caller {
         connection: &Connection,
         application: &Application,
         gate: &Gate,
+        throttle: &Throttle,
         headers: &HeaderMap,
         now: UnixTime,
         record: &mut Record,
@@ -52,7 +55,12 @@ impl Caller {
             None => Proof::Nothing,
         };
         let token = if application.names_a_token() {
-            service_token::authenticate(headers, &gate.view().tokens, now)?
+            let tokens = &gate.view().tokens;
+            service_token::authenticate(headers, tokens, now).map_err(|refusal| {
+                let named = service_token::named(headers, tokens).map(|entry| &entry.name);
+                let counted = throttle.wrong(connection.address, named, Instant::now());
+                counted.map_or_else(|after| TokenRefusal::Throttled { after }, |()| refusal)
+            })?
         } else {
             None
         };

@@ -33,6 +33,7 @@ mod signals;
 mod state;
 mod state_folder;
 mod target;
+mod throttle;
 mod tls;
 mod verifier;
 
@@ -149,7 +150,17 @@ async fn admit_and_forward(
         }
         None => {
             let gate = snapshot.gate.load_full();
-            let caller = Caller::of(connection, application, &gate, &parts.headers, now, record)?;
+            let throttle = &state.throttle;
+            let headers = &parts.headers;
+            let caller = Caller::of(
+                connection,
+                application,
+                &gate,
+                throttle,
+                headers,
+                now,
+                record,
+            )?;
             (caller, None)
         }
     };

@@ -4,7 +4,7 @@
 //! the code and the detail.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 use http_body_util::Full;
 use postern_pki::Rejection;
@@ -72,6 +72,7 @@ impl Refusal {
                 StatusCode::MISDIRECTED_REQUEST
             }
             Self::Route(RouteError::NoApplication) => StatusCode::NOT_FOUND,
+            Self::Token(TokenRefusal::Throttled { .. }) => StatusCode::TOO_MANY_REQUESTS,
             Self::Peer(_) | Self::Token(_) | Self::Unauthenticated(_) => StatusCode::UNAUTHORIZED,
             Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::Cloudflare(refusal) => refusal.status(),
@@ -154,6 +155,10 @@ impl Refusal {
         headers.insert(CONTENT_LENGTH, length);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Self::Token(TokenRefusal::Throttled { after }) = self {
+            // Rounded up: whoever comes a moment early waits again.
+            headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs() + 1));
+        }
         let request_id = HeaderValue::from_str(&request_id.to_string());
         headers.insert(
             X_REQUEST_ID,

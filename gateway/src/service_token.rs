@@ -1,5 +1,7 @@
 //! Service tokens: two headers, both or neither, once each.
 
+use std::time::Duration;
+
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
 use http::header::HeaderName;
@@ -23,6 +25,12 @@ pub(crate) enum TokenRefusal {
     Disabled,
     #[error("the token has expired")]
     Expired,
+    /// It is wrong too; which way is not told any more.
+    #[error("too many wrong tokens from this address, or for this client id")]
+    Throttled {
+        /// When to try again.
+        after: Duration,
+    },
 }
 
 impl TokenRefusal {
@@ -35,6 +43,7 @@ impl TokenRefusal {
             Self::WrongSecret => "token_wrong_secret",
             Self::Disabled => "token_disabled",
             Self::Expired => "token_expired",
+            Self::Throttled { .. } => "token_throttled",
         }
     }
 
@@ -44,8 +53,15 @@ impl TokenRefusal {
             Self::Incomplete => "token_incomplete",
             Self::Duplicate => "token_duplicate",
             Self::Unknown | Self::WrongSecret | Self::Disabled | Self::Expired => "token_invalid",
+            Self::Throttled { .. } => "token_throttled",
         }
     }
+}
+
+/// The token that a refused request named, if there is one of that client id.
+pub(crate) fn named<'t>(headers: &HeaderMap, tokens: &'t TokenTable) -> Option<&'t TokenEntry> {
+    let id = once(headers, &CLIENT_ID).ok().flatten()?;
+    tokens.find(std::str::from_utf8(id).ok()?)
 }
 
 /// A token that is good, and with which of its secrets it came.
@@ -137,8 +153,6 @@ const NOBODY: [[u8; 32]; 1] = [[0; 32]];
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::HeaderValue;
     use postern_policy::TokenName;
 

@@ -14,6 +14,7 @@ use crate::forward::Upstreams;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::settings::Settings;
+use crate::throttle::Throttle;
 use crate::tls::Transport;
 use crate::verifier::Gate;
 
@@ -69,6 +70,7 @@ pub(crate) struct State {
     pub(crate) registry: Arc<Registry>,
     pub(crate) log: EventLog,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) throttle: Throttle,
     /// Cancelled when no new request should begin.
     pub(crate) draining: CancellationToken,
     /// Cancelled when the time to finish is over.
@@ -84,6 +86,7 @@ impl State {
             registry: Arc::default(),
             log,
             metrics,
+            throttle: Throttle::default(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
             tasks: TaskTracker::new(),

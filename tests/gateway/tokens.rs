@@ -121,6 +121,34 @@ async fn a_wrong_duplicated_or_incomplete_token_is_401_even_beside_a_valid_certi
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn guessing_is_slowed_down_and_never_locks_the_right_one_out() {
+    let site = Site::new();
+    let (id, secret) = site.token(TOKEN);
+    let gateway = TestGateway::run(&site);
+    let mut client = Client::connect(&site, &gateway, MIXED, None, Protocol::Http2)
+        .await
+        .unwrap();
+    let mut answers = Vec::new();
+    for guess in 0..300 {
+        let guess = format!("guess-{guess}");
+        let headers = [(ID, id.as_str()), (SECRET, guess.as_str())];
+        answers.push(client.get_with("/", &headers).await.unwrap());
+    }
+    let first = answers.iter().position(|answer| answer.status == 429);
+    assert!(first.is_some_and(|first| first >= 100), "{first:?}");
+    let slowed = answers.last().unwrap();
+    assert_eq!(slowed.json()["reason"], "token_throttled");
+    assert!(
+        slowed.headers.contains_key("retry-after"),
+        "{:?}",
+        slowed.headers
+    );
+    let right = [(ID, id.as_str()), (SECRET, secret.as_str())];
+    assert_eq!(client.get_with("/", &right).await.unwrap().status, 200);
+    gateway.event(|event| event["reason"] == "token_throttled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn require_makes_the_token_a_second_factor_beside_the_certificate() {
     let site = Site::new();
     let (id, secret) = site.token(TOKEN);
