@@ -149,6 +149,11 @@ impl App {
         self.text("session_duration")
     }
 
+    /// The one header that may carry a whole service token.
+    pub fn token_header(&self) -> Option<&str> {
+        self.text("read_service_tokens_from_header")
+    }
+
     /// Whether the interstitial page is skipped.
     pub fn skip_interstitial(&self) -> Option<bool> {
         self.get("skip_interstitial").and_then(Value::as_bool)

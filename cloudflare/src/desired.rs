@@ -48,6 +48,8 @@ pub struct DesiredApplication {
     pub aud: Option<String>,
     /// Whether the interstitial page is skipped; left alone where the file does not say.
     pub skip_interstitial: Option<bool>,
+    /// The header that may carry a whole service token; left alone where the file does not say.
+    pub token_header: Option<String>,
     /// Who may write it.
     pub manager: Manager,
     /// Its policies of ours, in file order.

@@ -56,8 +56,9 @@ impl Caller {
         };
         let token = if application.names_a_token() {
             let tokens = &gate.view().tokens;
-            service_token::authenticate(headers, tokens, now).map_err(|refusal| {
-                let named = service_token::named(headers, tokens).map(|entry| &entry.name);
+            let single = application.token_header();
+            service_token::authenticate(headers, single, tokens, now).map_err(|refusal| {
+                let named = service_token::named(headers, single, tokens).map(|entry| &entry.name);
                 let counted = throttle.wrong(connection.address, named, Instant::now());
                 counted.map_or_else(|after| TokenRefusal::Throttled { after }, |()| refusal)
             })?

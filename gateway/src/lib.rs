@@ -126,7 +126,7 @@ async fn admit_and_forward(
 ) -> Result<(Response<Incoming>, Option<Registered>), Refusal> {
     let snapshot = state.snapshot();
     let now = UnixTime::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     note_client(record, connection, &parts);
 
     let target = Target::of(&parts)?;
@@ -167,6 +167,9 @@ async fn admit_and_forward(
     let permit = authorize(application, &caller)?;
     record.permitted(&permit);
 
+    if let Some(single) = application.token_header() {
+        service_token::withhold(&mut parts.headers, single);
+    }
     let permitted = permit.cover(Request::from_parts(parts, body));
     let assertions = Assertions {
         request_id,

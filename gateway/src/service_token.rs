@@ -1,13 +1,16 @@
-//! Service tokens: two headers, both or neither, once each.
+//! Service tokens: what was presented, held against what the followed CAs publish.
+
+mod presented;
 
 use std::time::Duration;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use http::HeaderMap;
-use http::header::HeaderName;
 use postern_pki::journal::Hash;
+use postern_policy::TokenHeader;
 use rustls_pki_types::UnixTime;
 
+pub(crate) use self::presented::withhold;
 use crate::follow::{TokenEntry, TokenTable};
 
 /// Why a presented token is no credential. The client is told less than the event.
@@ -59,9 +62,13 @@ impl TokenRefusal {
 }
 
 /// The token that a refused request named, if there is one of that client id.
-pub(crate) fn named<'t>(headers: &HeaderMap, tokens: &'t TokenTable) -> Option<&'t TokenEntry> {
-    let id = once(headers, &CLIENT_ID).ok().flatten()?;
-    tokens.find(std::str::from_utf8(id).ok()?)
+pub(crate) fn named<'t>(
+    headers: &HeaderMap,
+    single: Option<&TokenHeader>,
+    tokens: &'t TokenTable,
+) -> Option<&'t TokenEntry> {
+    let presented = presented::read(headers, single).ok().flatten()?;
+    tokens.find(std::str::from_utf8(&presented.client_id).ok()?)
 }
 
 /// A token that is good, and with which of its secrets it came.
@@ -77,18 +84,15 @@ pub(crate) struct Authenticated<'t> {
 /// Call it only for applications that name a token: elsewhere the headers mean nothing.
 pub(crate) fn authenticate<'t>(
     headers: &HeaderMap,
+    single: Option<&TokenHeader>,
     tokens: &'t TokenTable,
     now: UnixTime,
 ) -> Result<Option<Authenticated<'t>>, TokenRefusal> {
-    let id = once(headers, &CLIENT_ID)?;
-    let secret = once(headers, &CLIENT_SECRET)?;
-    let (id, secret) = match (id, secret) {
-        (None, None) => return Ok(None),
-        (Some(id), Some(secret)) => (id, secret),
-        (Some(_), None) | (None, Some(_)) => return Err(TokenRefusal::Incomplete),
+    let Some(presented) = presented::read(headers, single)? else {
+        return Ok(None);
     };
-    let id = std::str::from_utf8(id).unwrap_or_default();
-    let (entry, secret) = check(tokens.find(id), secret, now)?;
+    let id = std::str::from_utf8(&presented.client_id).unwrap_or_default();
+    let (entry, secret) = check(tokens.find(id), &presented.secret, now)?;
     Ok(Some(Authenticated {
         entry,
         client_id: id.to_owned(),
@@ -137,23 +141,13 @@ fn in_force(entry: &TokenEntry, now: UnixTime) -> Result<&TokenEntry, TokenRefus
     Ok(entry)
 }
 
-fn once<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h [u8]>, TokenRefusal> {
-    let mut values = headers.get_all(name).iter();
-    let first = values.next();
-    match values.next() {
-        Some(_) => Err(TokenRefusal::Duplicate),
-        None => Ok(first.map(http::HeaderValue::as_bytes)),
-    }
-}
-
-const CLIENT_ID: HeaderName = HeaderName::from_static("cf-access-client-id");
-const CLIENT_SECRET: HeaderName = HeaderName::from_static("cf-access-client-secret");
 /// No secret has this digest.
 const NOBODY: [[u8; 32]; 1] = [[0; 32]];
 
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use http::header::HeaderName;
     use postern_policy::TokenName;
 
     use super::*;
@@ -188,7 +182,7 @@ mod tests {
     }
 
     fn refusal(pairs: &[(&'static str, &'static str)]) -> Option<TokenRefusal> {
-        authenticate(&headers(pairs), &TokenTable::default(), now())
+        authenticate(&headers(pairs), None, &TokenTable::default(), now())
             .map(drop)
             .err()
     }

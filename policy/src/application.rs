@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName, Upstream,
-    Verdict, decision,
+    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName, TokenHeader,
+    Upstream, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -17,6 +17,7 @@ pub struct Application {
     paths: Vec<PathPrefix>,
     upstream: Upstream,
     policies: Vec<Arc<Policy>>,
+    token_header: Option<TokenHeader>,
     cloudflare: Option<CloudflareApplication>,
 }
 
@@ -36,6 +37,7 @@ impl Application {
             paths: vec![PathPrefix::root()],
             upstream,
             policies,
+            token_header: None,
             cloudflare: None,
         })
     }
@@ -46,6 +48,14 @@ impl Application {
             self
         } else {
             Self { paths, ..self }
+        }
+    }
+
+    /// Sets the header that may carry a whole service token.
+    pub fn with_token_header(self, token_header: Option<TokenHeader>) -> Self {
+        Self {
+            token_header,
+            ..self
         }
     }
 
@@ -77,6 +87,11 @@ impl Application {
     /// The policies in file order.
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
+    }
+
+    /// The header that may carry a whole service token, at the gateway and at Cloudflare.
+    pub fn token_header(&self) -> Option<&TokenHeader> {
+        self.token_header.as_ref()
     }
 
     /// What Cloudflare is to know of the application.

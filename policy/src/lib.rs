@@ -28,6 +28,7 @@ mod serial;
 #[cfg(test)]
 mod testing;
 mod text;
+mod token_header;
 mod token_name;
 mod upstream;
 
@@ -46,6 +47,7 @@ pub use pattern::{CommonNamePattern, PatternError};
 pub use policy::{Evaluation, Policy, PolicyError};
 pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};
+pub use token_header::{TokenHeader, TokenHeaderError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
 pub use upstream::{Upstream, UpstreamError};
 

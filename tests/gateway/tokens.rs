@@ -149,6 +149,40 @@ async fn guessing_is_slowed_down_and_never_locks_the_right_one_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_header_carries_both_halves_where_the_application_says_which() {
+    let site = Site::new();
+    let (id, secret) = site.token(TOKEN);
+    let both = format!(r#"{{"cf-access-client-id":"{id}","cf-access-client-secret":"{secret}"}}"#);
+    let single = [("authorization", both.as_str())];
+    let gateway = TestGateway::run(&site);
+    let before = ask(&site, &gateway, MIXED, None, &single).await;
+    assert_eq!(before, refused(401, "no_credentials"));
+    gateway.stop();
+
+    site.edit_config(
+        "name = \"mixed\"\n",
+        "name = \"mixed\"\ntoken_header = \"Authorization\"\n",
+    );
+    let gateway = TestGateway::run(&site);
+    assert_eq!(ask(&site, &gateway, MIXED, None, &single).await.0, 200);
+    let pair = [(ID, id.as_str()), (SECRET, secret.as_str())];
+    assert_eq!(ask(&site, &gateway, MIXED, None, &pair).await.0, 200);
+    let basic = [("authorization", "Basic YTpi"), pair[0], pair[1]];
+    assert_eq!(ask(&site, &gateway, MIXED, None, &basic).await.0, 200);
+    let twice = [single[0], pair[0], pair[1]];
+    let twice = ask(&site, &gateway, MIXED, None, &twice).await;
+    assert_eq!(twice, refused(401, "token_duplicate"));
+    let received = site.upstream.received();
+    assert_eq!(received.len(), 6);
+    for (request, kept) in received.iter().zip([0, 0, 0, 0, 1, 1]) {
+        let names = request.headers.iter().map(|(name, _)| name);
+        let authorization = names.filter(|name| name.eq_ignore_ascii_case("authorization"));
+        assert_eq!(authorization.count(), kept, "{:?}", request.headers);
+        assert!(!format!("{request:?}").contains(&secret), "{request:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn require_makes_the_token_a_second_factor_beside_the_certificate() {
     let site = Site::new();
     let (id, secret) = site.token(TOKEN);

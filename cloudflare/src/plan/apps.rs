@@ -161,6 +161,10 @@ impl Planner<'_> {
                 AppField::SkipInterstitial(skip) => {
                     app.skip_interstitial().unwrap_or_default() == *skip
                 }
+                AppField::TokenHeader(name) => {
+                    let there = app.token_header().unwrap_or_default();
+                    there.eq_ignore_ascii_case(name)
+                }
             };
             if !is_same {
                 let action = Action::SetAppField {
@@ -238,7 +242,8 @@ fn fields(application: &DesiredApplication) -> Vec<AppField> {
     let skip = application
         .skip_interstitial
         .map(AppField::SkipInterstitial);
-    session.into_iter().chain(skip).collect()
+    let header = application.token_header.clone().map(AppField::TokenHeader);
+    session.into_iter().chain(skip).chain(header).collect()
 }
 
 const SEE_LIST: &str = "look it up in the dashboard, or name the application by its domain; the API token may not see it";

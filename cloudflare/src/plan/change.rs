@@ -205,6 +205,8 @@ pub enum AppField {
     SessionDuration(String),
     /// `skip_interstitial`.
     SkipInterstitial(bool),
+    /// `read_service_tokens_from_header`.
+    TokenHeader(String),
 }
 
 impl AppField {
@@ -213,6 +215,7 @@ impl AppField {
         match self {
             Self::SessionDuration(_) => "session_duration",
             Self::SkipInterstitial(_) => "skip_interstitial",
+            Self::TokenHeader(_) => "read_service_tokens_from_header",
         }
     }
 
@@ -221,6 +224,7 @@ impl AppField {
         match self {
             Self::SessionDuration(text) => json!(text),
             Self::SkipInterstitial(skip) => json!(skip),
+            Self::TokenHeader(name) => json!(name),
         }
     }
 }

@@ -148,6 +148,7 @@ fn desired(
         session_duration: cloudflare.session_duration.map(to_go),
         aud: cloudflare.aud.as_ref().map(ToString::to_string),
         skip_interstitial: cloudflare.skip_interstitial,
+        token_header: application.token_header().map(ToString::to_string),
         manager: manager(cloudflare),
         policies,
     }

@@ -36,6 +36,26 @@ async fn an_empty_account_gets_everything_once_and_the_second_plan_is_empty() {
 }
 
 #[tokio::test]
+async fn the_header_that_may_carry_a_whole_token_is_set_where_the_file_says() {
+    let name = "name = \"telemetry\"\n";
+    let file = TWO_POLICIES.replacen(
+        name,
+        &format!("{name}token_header = \"Authorization\"\n"),
+        1,
+    );
+    assert_ne!(file, TWO_POLICIES);
+    let mut site = Site::populated(&file);
+    site.converge().await;
+    let header =
+        |site: &Site| site.all("access/apps")[0]["read_service_tokens_from_header"].clone();
+    assert_eq!(header(&site), json!("authorization"));
+    // What the file does not say is left alone.
+    site.rewrite(TWO_POLICIES);
+    site.converge().await;
+    assert_eq!(header(&site), json!("authorization"));
+}
+
+#[tokio::test]
 async fn no_pattern_is_ever_sent_as_a_common_name() {
     let mut site = Site::populated(TWO_POLICIES);
     site.converge().await;

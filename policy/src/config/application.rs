@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
-    PolicyName, Rule, Upstream,
+    PolicyName, Rule, TokenHeader, Upstream,
 };
 
 /// An `[[application]]` as written.
@@ -24,6 +24,8 @@ pub struct ApplicationConfig {
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
     upstream: Spanned<String>,
+    #[serde(default)]
+    token_header: Option<Spanned<String>>,
     #[serde(default)]
     policy: Vec<PolicyConfig>,
     #[serde(default)]
@@ -92,6 +94,7 @@ fn application(
     let hosts = collector.parse_all(&config.hosts, host);
     let paths = paths(config, collector);
     let upstream = collector.parse(&config.upstream, Upstream::parse);
+    let token_header = collector.parse_optional(config.token_header.as_ref(), TokenHeader::parse);
     let cloudflare = cloudflare_application(config.cloudflare.as_ref(), collector);
     for (what, hint, missing) in [
         ("host", "write `hosts = [\"…\"]`", config.hosts.is_empty()),
@@ -118,6 +121,7 @@ fn application(
         collector
             .keep(application)?
             .with_paths(paths?)
+            .with_token_header(token_header?)
             .with_cloudflare(cloudflare?),
     )
 }
