@@ -86,6 +86,15 @@ impl Activity {
         }
     }
 
+    /// Returns once the first request has begun, or has not within this time.
+    pub(crate) async fn first_request(&self, within: Duration) {
+        let last = Instant::now() + within;
+        // `next` counts requests.
+        while self.untaken().next == 0 && Instant::now() < last {
+            tokio::time::sleep(FIRST_REQUEST_POLL).await;
+        }
+    }
+
     /// Returns once the connection has been idle, stuck in a request's head, stuck in sending, or
     /// has left an answer untaken, for longer than it may.
     pub(crate) async fn worn_out(&self, patience: Patience) {
@@ -254,6 +263,8 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+const FIRST_REQUEST_POLL: Duration = Duration::from_millis(10);
 
 #[cfg(test)]
 mod tests {

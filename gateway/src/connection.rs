@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::activity::{Activity, Watched};
 use crate::cloudflare::CloudflarePeer;
-use crate::drive::{drive_http1, drive_http2};
+use crate::drive::{UNDER_WAY, drive_http1, drive_http2};
 use crate::event::{Record, RecordKind, RequestId};
 use crate::handshake::{Established, HandshakeEnd, Protocol, Refused, handshake};
 use crate::listener::Socket;
@@ -87,7 +87,7 @@ async fn serve_tls(
 ) {
     let established = tokio::select! {
         established = handshake(socket, snapshot, handshakes) => established,
-        () = state.draining.cancelled() => Err(Refused::draining().into()),
+        () = draining(&state) => Err(Refused::draining().into()),
     };
     match established {
         Ok(established) => {
@@ -102,6 +102,12 @@ async fn serve_tls(
             refused.linger().await;
         }
     }
+}
+
+/// A drain, and time enough for whoever was let in before it.
+async fn draining(state: &State) {
+    state.draining.cancelled().await;
+    tokio::time::sleep(UNDER_WAY).await;
 }
 
 async fn serve_established<S>(

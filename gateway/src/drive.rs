@@ -128,7 +128,7 @@ async fn serve_request(
 /// Runs the connection until it ends by itself or there is a reason to end it.
 ///
 /// Cut: at once, with everything in flight. Age and drain: no new requests, running ones finish,
-/// within the drain or another life time.
+/// within the drain or another life time. A request is running that its connection was made for.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
     driven: C,
     graceful: impl Fn(Pin<&mut C>),
@@ -141,7 +141,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     tokio::pin!(driven, cut);
     let closing = async {
         tokio::select! {
-            () = state.draining.cancelled() => {}
+            () = state.draining.cancelled() => connection.activity.first_request(UNDER_WAY).await,
             () = sleep(limits.max_age) => {}
         }
     };
@@ -209,5 +209,7 @@ const MAX_LOCAL_RESETS: usize = 256;
 const SEND_BUFFER: usize = 256 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a connection may still bring the request that it was made for when a drain begins.
+pub(crate) const UNDER_WAY: Duration = Duration::from_secs(1);
 /// For a client that was told to leave: long enough to read GOAWAY, no longer.
 const GRACE: Duration = Duration::from_secs(1);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls_pki_types::UnixTime;
+use sd_notify::NotifyState;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -93,7 +94,7 @@ impl Gateway {
             },
         )?;
         let (listener, address) =
-            Listener::bind(&settings.listen).map_err(|source| StartError::Listen {
+            Listener::open(&settings.listen).map_err(|source| StartError::Listen {
                 address: settings.listen.clone(),
                 source,
             })?;
@@ -157,6 +158,10 @@ impl Gateway {
             generation: snapshot.generation,
         });
         drop(snapshot);
+        tell_supervisor(&[
+            NotifyState::Ready,
+            NotifyState::Status(&format!("listening on {address}")),
+        ]);
         // Until the very end: whoever watches sees it drain.
         let _monitor = monitor.map(|monitor| monitor.start(&state));
         let ended = tokio::select! {
@@ -172,6 +177,13 @@ impl Gateway {
         drop(state);
         events.close().await;
         ended
+    }
+}
+
+/// Tells systemd, where it is systemd that waits to hear it.
+fn tell_supervisor(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::debug!("cannot tell systemd: {error}");
     }
 }
 
@@ -230,6 +242,7 @@ async fn drain(state: &State) {
         in_flight,
         drain_s: drain.as_secs(),
     });
+    tell_supervisor(&[NotifyState::Stopping]);
     state.draining.cancel();
     state.tasks.close();
     let mut cut = 0;

@@ -1,5 +1,6 @@
 //! The listening socket, on an address or in the file system.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,6 +9,7 @@ use std::os::unix::net::UnixStream as BlockingUnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use listenfd::ListenFd;
 use socket2::{Domain, Protocol, SockAddr, SockRef, Socket as RawSocket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -18,7 +20,8 @@ pub(crate) enum Listener {
     Tcp(TcpListener),
     Unix {
         listener: UnixListener,
-        _file: SocketFile,
+        /// None where systemd made it: then systemd removes it.
+        _file: Option<SocketFile>,
     },
 }
 
@@ -32,6 +35,39 @@ pub(crate) enum Socket {
 pub(crate) struct SocketFile(PathBuf);
 
 impl Listener {
+    /// Takes the socket that systemd listens on for us, or listens. One that is passed stays open
+    /// while the gateway restarts, so that no client is turned away meanwhile.
+    pub(crate) fn open(address: &ListenAddress) -> io::Result<(Self, ListenAddress)> {
+        let mut passed = ListenFd::from_env();
+        match (passed.len(), address) {
+            (0, _) => Self::bind(address),
+            (1, ListenAddress::Tcp(wanted)) => {
+                let listener = passed.take_tcp_listener(0)?.ok_or_else(nothing_passed)?;
+                let real = listener.local_addr()?;
+                if real != *wanted {
+                    return Err(other_socket(real));
+                }
+                listener.set_nonblocking(true)?;
+                let listener = TcpListener::from_std(listener)?;
+                Ok((Self::Tcp(listener), address.clone()))
+            }
+            (1, ListenAddress::Unix(wanted)) => {
+                let listener = passed.take_unix_listener(0)?.ok_or_else(nothing_passed)?;
+                let real = listener.local_addr()?;
+                if real.as_pathname() != Some(wanted) {
+                    return Err(other_socket(format!("{real:?}")));
+                }
+                listener.set_nonblocking(true)?;
+                let listener = UnixListener::from_std(listener)?;
+                let _file = None;
+                Ok((Self::Unix { listener, _file }, address.clone()))
+            }
+            (count, _) => Err(io::Error::other(format!(
+                "systemd passed {count} sockets, and the gateway has one: check the .socket unit"
+            ))),
+        }
+    }
+
     /// Listens; the address told has the real port where 0 was asked for.
     pub(crate) fn bind(address: &ListenAddress) -> io::Result<(Self, ListenAddress)> {
         match address {
@@ -51,7 +87,7 @@ impl Listener {
                 let socket = RawSocket::new(Domain::UNIX, Type::STREAM, None)?;
                 socket.set_nonblocking(true)?;
                 socket.bind(&SockAddr::unix(path)?)?;
-                let _file = SocketFile(path.clone());
+                let _file = Some(SocketFile(path.clone()));
                 // Before anybody can connect: nobody could until `listen`.
                 fs::set_permissions(path, fs::Permissions::from_mode(OWNER_AND_GROUP))?;
                 socket.listen(BACKLOG)?;
@@ -75,6 +111,16 @@ impl Listener {
             }
         }
     }
+}
+
+fn nothing_passed() -> io::Error {
+    io::Error::other("systemd passed something that is no socket to listen on")
+}
+
+fn other_socket(real: impl fmt::Display) -> io::Error {
+    io::Error::other(format!(
+        "systemd passed the socket of {real}: `listen` and the .socket unit must name the same"
+    ))
 }
 
 /// A socket that nobody answers on was left behind; one that somebody does stays.

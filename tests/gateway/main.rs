@@ -8,6 +8,7 @@
 mod admission;
 mod behind_cloudflare;
 mod certificates;
+mod deploy;
 mod downgrade;
 mod events;
 mod expiry;
