@@ -99,6 +99,14 @@ impl CertificateAuthority {
         Ok(self.store.write(write)?)
     }
 
+    /// Whether something may be made for the device of that name.
+    ///
+    /// # Errors
+    /// When there is none, or it is revoked.
+    pub fn check_device(&self, name: &str) -> Result<(), CaError> {
+        Ok(self.store.check_device(name)?)
+    }
+
     /// The profile of a certificate that is asked for without naming one: its device's.
     ///
     /// # Errors

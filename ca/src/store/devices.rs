@@ -46,6 +46,11 @@ impl Store {
     pub fn device(&self, name: &str) -> Result<Option<DeviceRecord>, StoreError> {
         self.read(|connection| by_name(connection, name))
     }
+
+    /// Whether something may be made for the device of that name, as things are.
+    pub(crate) fn check_device(&self, name: &str) -> Result<(), StoreError> {
+        self.read(|connection| must_be_good(connection, name))
+    }
 }
 
 pub(crate) fn by_name(
@@ -69,6 +74,12 @@ pub(crate) fn refuse_revoked(device: &DeviceRecord) -> Result<(), StoreError> {
             by: mark.by.clone(),
         }),
     }
+}
+
+/// The same for a name, which must be a device's.
+pub(super) fn must_be_good(connection: &Connection, name: &str) -> Result<(), StoreError> {
+    let missing = || StoreError::NotFound(format!("there is no device {name:?}"));
+    refuse_revoked(&by_name(connection, name)?.ok_or_else(missing)?)
 }
 
 /// The device that an intent's certificate is to belong to, made with the first one it gets.

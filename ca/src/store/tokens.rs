@@ -243,12 +243,10 @@ pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), St
 
 /// A token of a device is good as long as the device is.
 fn refuse_revoked_device(connection: &Connection, token: &TokenRecord) -> Result<(), StoreError> {
-    let Some(name) = token.device() else {
-        return Ok(());
-    };
-    let device = devices::by_name(connection, &name)?;
-    let missing = || StoreError::NotFound(format!("there is no device {name:?}"));
-    devices::refuse_revoked(&device.ok_or_else(missing)?)
+    match token.device() {
+        Some(device) => devices::must_be_good(connection, &device),
+        None => Ok(()),
+    }
 }
 
 fn from_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {

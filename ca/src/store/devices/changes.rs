@@ -92,6 +92,11 @@ pub(crate) fn mark_revoked(
 }
 
 impl DeviceEntry {
+    /// The device's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     fn applied_to(&self, mut device: DeviceRecord) -> DeviceRecord {
         device.owner = self.owner.clone().or(device.owner);
         device.labels = self.labels.clone().unwrap_or(device.labels);
