@@ -335,6 +335,7 @@ fn a_revoked_device_loses_every_certificate_and_token_and_its_name() {
     // Again it is no error, and says when it was.
     let again = postern.run(&revoke).expect_code(0);
     assert_eq!(again.json()["items"][0]["certificates"], json!([]));
+    assert!(again.stderr.contains("already"), "{}", again.stderr);
     assert_eq!(show(&postern, "press-1"), shown, "the first record stands");
 }
 

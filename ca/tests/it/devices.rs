@@ -2,7 +2,7 @@
 
 use postern_ca::{
     CaError, CertificateAuthority, CertificateState, DeviceEntry, DeviceImport, DeviceSelection,
-    DeviceState, IssuableName, IssuanceError, IssuanceRequest, IssuedCertificate, Labels,
+    DeviceState, Home, IssuableName, IssuanceError, IssuanceRequest, IssuedCertificate, Labels,
     OnRevoked, RequestError, RevokedDevice, StoreError, TokenRecord,
 };
 use postern_pki::RevocationReason;
@@ -247,4 +247,26 @@ fn pages_of_devices_hold_each_one_once_with_its_own_certificates() {
         names,
         ["press-0", "press-1", "press-2", "press-3", "press-4"]
     );
+}
+
+#[test]
+fn a_revocation_that_somebody_takes_out_of_the_row_is_found() {
+    let site = Site::new();
+    let authority = site.authority();
+    drop(issue(&authority, &request(DEVICE, "device")).unwrap());
+    drop(revoke(&authority, &[DEVICE]).unwrap());
+    let database = Home::at(site.home()).database();
+    rusqlite::Connection::open(database)
+        .unwrap()
+        .execute_batch(
+            "UPDATE devices SET revoked_at = NULL, revocation_reason = NULL, revoked_by = NULL, \
+             note = NULL",
+        )
+        .unwrap();
+    match issue(&authority, &request(DEVICE, "device")).map(drop) {
+        Err(CaError::Issuance(IssuanceError::Store(StoreError::AlteredRow { table, .. }))) => {
+            assert_eq!(table, "devices");
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -57,8 +57,9 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
     let now = time::now();
     let meant = args.which.find(&authority)?;
     let names: BTreeSet<String> = meant.iter().map(|it| it.record.name.clone()).collect();
-    let tokens = tokens_of(&authority, |device| names.contains(device))?;
+    say_what_was_revoked_before(&meant);
     if revocation.dry_run {
+        let tokens = tokens_of(&authority, |device| names.contains(device))?;
         let would = meant
             .into_iter()
             .map(|device| would_be_revoked(device, &tokens, now));
@@ -69,7 +70,6 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
     let in_order = names.iter().cloned().collect();
     let revoked = authority.revoke_devices(in_order, reason, note, now)?;
     print(context.format, &revoked)?;
-    say_what_was_revoked_before(&revoked, now);
     let refused = revoked.iter().filter(|one| !one.certificates.is_empty());
     let refused = refused.map(|one| one.device.name.clone()).collect();
     // Both are tried: neither may keep the other from happening. Tokens are looked up again, for
@@ -85,8 +85,11 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
 impl Which {
     fn find(&self, authority: &CertificateAuthority) -> Result<Vec<Device>, CommandError> {
         if self.label.is_empty() {
-            let names = self.name.iter();
-            return names.map(|name| find(authority, name)).collect();
+            let names: BTreeSet<&String> = self.name.iter().collect();
+            return names
+                .into_iter()
+                .map(|name| find(authority, name))
+                .collect();
         }
         let found = matching(authority, &self.label, |_| true)?;
         if found.is_empty() {
@@ -112,12 +115,14 @@ fn would_be_revoked(device: Device, tokens: &[TokenRecord], now: u64) -> Revoked
     }
 }
 
-fn say_what_was_revoked_before(revoked: &[RevokedDevice], now: u64) {
-    for RevokedDevice { device, .. } in revoked {
-        let mark = device.revocation.iter().filter(|mark| mark.at < now);
-        for mark in mark {
+fn say_what_was_revoked_before(meant: &[Device]) {
+    for Device { record, .. } in meant {
+        if let Some(mark) = &record.revocation {
             let (at, by) = (time::rfc3339(mark.at), &mark.by);
-            tell(&format!("{} was revoked on {at} by {by}", device.name));
+            tell(&format!(
+                "{} was revoked on {at} by {by} already",
+                record.name
+            ));
         }
     }
 }
