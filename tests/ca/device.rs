@@ -223,14 +223,7 @@ fn the_list_tells_states_and_what_ends_soon() {
 
 #[test]
 fn a_device_shows_its_lineage_and_its_tokens() {
-    let postern = fleet();
-    issue(&postern, "press-1");
-    drop(
-        postern
-            .run(&["cert", "renew", "press-1", "--out", "renewed"])
-            .expect_code(0),
-    );
-    drop(token_of(&postern, "press-1", "press-upload-prod").expect_code(0));
+    let postern = equipped();
     let shown = show(&postern, "press-1");
     let (old, new) = (&shown["certificates"][0], &shown["certificates"][1]);
     assert_eq!(old["successors"], json!([new["serial"]]));
@@ -246,22 +239,26 @@ fn a_device_shows_its_lineage_and_its_tokens() {
     assert!(missing.stderr.contains("press-4"), "{}", missing.stderr);
 }
 
-#[test]
-fn a_revoked_device_loses_every_certificate_and_token_and_its_name() {
+/// A fleet of which `press-1` has a certificate, its successor, and a token.
+fn equipped() -> Postern {
     let postern = fleet();
     issue(&postern, "press-1");
-    drop(
-        postern
-            .run(&["cert", "renew", "press-1", "--out", "renewed"])
-            .expect_code(0),
-    );
+    let renew = ["cert", "renew", "press-1", "--out", "renewed"];
+    drop(postern.run(&renew).expect_code(0));
     drop(token_of(&postern, "press-1", "press-upload-prod").expect_code(0));
-    let revoke = ["device", "revoke", "press-1", "-o", "json"];
-    let would = postern.run(&[&revoke[..], &["--dry-run"]].concat());
+    postern
+}
+
+const REVOKE: [&str; 5] = ["device", "revoke", "press-1", "-o", "json"];
+
+#[test]
+fn a_revoked_device_loses_every_certificate_and_token() {
+    let postern = equipped();
+    let would = postern.run(&[&REVOKE[..], &["--dry-run"]].concat());
     let would = would.expect_code(0).json();
     assert_eq!(show(&postern, "press-1")["state"], "active");
     let why = ["--reason", "key-compromise", "--note", "stolen"];
-    let revoked = postern.run(&[&revoke[..], &why].concat()).expect_code(0);
+    let revoked = postern.run(&[&REVOKE[..], &why].concat()).expect_code(0);
     assert!(revoked.stderr.contains("lists it"), "{}", revoked.stderr);
     let revoked = revoked.json();
     assert_eq!(revoked, would, "what was announced was done");
@@ -284,59 +281,41 @@ fn a_revoked_device_loses_every_certificate_and_token_and_its_name() {
         );
     }
     assert_eq!(shown["tokens"][0]["state"], "disabled");
-    // Its name is spent: each way to get something for it says so, and leaves nothing.
-    openssl_csr(
-        &postern,
-        &["ec", "-pkeyopt", "ec_paramgen_curve:P-256"],
-        "/CN=press-1",
-        "new.csr",
-    );
-    let ways: [&[&str]; 6] = [
-        &["cert", "issue", "press-1", "--out", "again"],
-        &["cert", "sign", "new.csr", "--out", "again.crt"],
-        &["cert", "renew", "press-1", "--out", "again"],
-        &[
-            "cert",
-            "renew",
-            "--cert",
-            "renewed/press-1.crt",
-            "--out",
-            "again",
-        ],
-        &["token", "enable", "press-upload-prod"],
-        &[
-            "token",
-            "create",
-            "press-more-prod",
-            "--device",
-            "press-1",
-            "--out",
-            "more",
-        ],
-    ];
-    for way in ways {
-        let refused = postern.run(way).expect_code(5);
+    // Again it is no error, and says when it was.
+    let again = postern.run(&REVOKE).expect_code(0);
+    assert_eq!(again.json()["items"][0]["certificates"], json!([]));
+    assert!(again.stderr.contains("already"), "{}", again.stderr);
+    assert_eq!(show(&postern, "press-1"), shown, "the first record stands");
+}
+
+#[test]
+fn a_revoked_devices_name_is_spent_and_each_way_to_get_something_for_it_says_so() {
+    let postern = equipped();
+    drop(postern.run(&REVOKE).expect_code(0));
+    let shown = show(&postern, "press-1");
+    let key = ["ec", "-pkeyopt", "ec_paramgen_curve:P-256"];
+    openssl_csr(&postern, &key, "/CN=press-1", "new.csr");
+    for way in [
+        "cert issue press-1 --out again",
+        "cert sign new.csr --out again.crt",
+        "cert renew press-1 --out again",
+        "cert renew --cert renewed/press-1.crt --out again",
+        "token enable press-upload-prod",
+        "token create press-more-prod --device press-1 --out more",
+    ] {
+        let args: Vec<_> = way.split(' ').collect();
+        let refused = postern.run(&args).expect_code(5);
         assert!(
             refused.stderr.contains("\"press-1\" was revoked on")
                 && refused.stderr.contains("a name of its own"),
-            "{way:?}: {}",
+            "{way}: {}",
             refused.stderr
         );
     }
     assert_eq!(show(&postern, "press-1"), shown);
     let listed = import(&postern, FLEET, &[]).expect_code(2);
-    assert!(
-        listed
-            .stderr
-            .contains("line 2: \"press-1\": the device of that name is revoked"),
-        "{}",
-        listed.stderr
-    );
-    // Again it is no error, and says when it was.
-    let again = postern.run(&revoke).expect_code(0);
-    assert_eq!(again.json()["items"][0]["certificates"], json!([]));
-    assert!(again.stderr.contains("already"), "{}", again.stderr);
-    assert_eq!(show(&postern, "press-1"), shown, "the first record stands");
+    let told = "line 2: \"press-1\": the device of that name is revoked";
+    assert!(listed.stderr.contains(told), "{}", listed.stderr);
 }
 
 #[test]
