@@ -4,12 +4,14 @@
 //! passphrase. What admits needs an [`Unlocked`] authority, which only
 //! [`CertificateAuthority::unlock`] gives.
 
+mod devices;
 mod renew;
+mod revocation;
 mod tokens;
 
 use std::path::PathBuf;
 
-use postern_pki::journal::{CertificateEvent, Event};
+use postern_pki::journal::Event;
 use postern_pki::{Certificate, RevocationReason};
 use postern_policy::SerialNumber;
 use rcgen::KeyPair;
@@ -23,10 +25,10 @@ use crate::key::{self, Passphrase};
 use crate::profile::{Profiles, Usage};
 use crate::publish::{self, PublishError};
 use crate::request::IssuanceRequest;
-use crate::store::{
-    self, CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, RevocationMark, Store, StoreError,
-};
+use crate::store::{CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, Store};
 use crate::{crl, journal, publisher};
+
+pub use devices::RevokedDevice;
 
 /// An open home.
 pub struct CertificateAuthority {
@@ -150,27 +152,14 @@ impl CertificateAuthority {
         note: Option<String>,
         now: u64,
     ) -> Result<Vec<CertificateRecord>, CaError> {
-        if !is_for_good(reason) {
-            return Err(CaError::Reason(reason));
-        }
-        let publisher = publisher::load(&self.home, &self.store)?;
-        let mark = RevocationMark {
-            at: now,
-            reason,
-            by: self.actor.to_string(),
-            note,
-        };
-        let issuers = self.store.issuers()?;
+        let revocation = self.revocation(reason, note, now)?;
         let revoked = self.store.write(move |connection| {
-            let mut revoked = Vec::new();
-            for serial in serials {
-                if let Some(record) = store::mark_revoked(connection, &serial, mark.clone())? {
-                    let event = Event::Revoked(certificate_event(&record, reason, &issuers)?);
-                    journal::append(connection, &event, &publisher, now)?;
-                    revoked.push(record);
-                }
-            }
-            Ok(revoked)
+            let revoked = serials
+                .iter()
+                .map(|serial| revocation.apply(connection, serial));
+            revoked
+                .filter_map(Result::transpose)
+                .collect::<Result<_, _>>()
         })?;
         publish::publish(&self.home, &self.store)?;
         Ok(revoked)
@@ -260,42 +249,4 @@ pub(crate) fn issue_prepared(
     let der = certificate.der().to_vec();
     store.record_issued(certificate.serial(), certificate.fingerprint(), der)?;
     Ok(issued)
-}
-
-/// RFC 5280 section 5.3.1: a hold is no revocation, `removeFromCRL` is for delta CRLs, and the
-/// compromise of a CA is not the leaf's.
-fn is_for_good(reason: RevocationReason) -> bool {
-    match reason {
-        RevocationReason::Unspecified
-        | RevocationReason::KeyCompromise
-        | RevocationReason::AffiliationChanged
-        | RevocationReason::Superseded
-        | RevocationReason::CessationOfOperation
-        | RevocationReason::PrivilegeWithdrawn => true,
-        RevocationReason::CaCompromise
-        | RevocationReason::CertificateHold
-        | RevocationReason::RemoveFromCrl
-        | RevocationReason::AaCompromise => false,
-    }
-}
-
-fn certificate_event(
-    record: &CertificateRecord,
-    reason: RevocationReason,
-    issuers: &[IssuerRecord],
-) -> Result<CertificateEvent, StoreError> {
-    let issuer = issuers
-        .iter()
-        .find(|issuer| issuer.id == record.issuer_id)
-        .ok_or(StoreError::AlteredRow {
-            table: "certificates",
-            row: record.id,
-        })?;
-    Ok(CertificateEvent {
-        issuer: issuer.issuer_id(),
-        serial: record.serial,
-        common_name: record.common_name.clone(),
-        reason,
-        not_after: record.not_after,
-    })
 }

@@ -14,6 +14,7 @@ mod home;
 mod issuance;
 mod issuer;
 mod journal;
+mod labels;
 mod profile;
 mod publish;
 mod publisher;
@@ -26,7 +27,7 @@ pub mod files;
 pub mod key;
 
 pub use actor::Actor;
-pub use authority::{CertificateAuthority, PublishedCrl, Unlocked};
+pub use authority::{CertificateAuthority, PublishedCrl, RevokedDevice, Unlocked};
 pub use ceremony::{Ceremony, Inaugurated};
 pub use csr::{CsrError, VerifiedCsr};
 pub use error::CaError;
@@ -34,14 +35,17 @@ pub use home::{Home, crl_file_name};
 pub use issuance::{IssuanceError, IssuedCertificate, Prepared, certificate_pem};
 pub use issuer::{Issuer, IssuerError};
 pub use key::{KeyError, Passphrase};
+pub use labels::{Label, LabelError, Labels};
 pub use profile::{CaConfig, DEFAULT_PROFILE, Profile, ProfileConfig, Profiles, Usage};
 pub use publish::PublishError;
 pub use request::{
     CertifiableKey, IssuableName, IssuanceRequest, RequestError, SubjectAltName, is_subject_text,
 };
 pub use store::{
-    CertificateRecord, CertificateState, CrlRecord, EdgeChange, EdgeObject, EdgeObjectKind,
-    EdgePending, Intent, IssuerRecord, IssuerRole, JournalRow, RevocationMark, RotationRecord,
-    Selection, Store, StoreError, TokenChange, TokenChangeKind, TokenLife, TokenRecord,
+    CertificateRecord, CertificateState, CrlRecord, Device, DeviceEntry, DeviceImport,
+    DeviceRecord, DeviceSelection, DeviceState, EdgeChange, EdgeObject, EdgeObjectKind,
+    EdgePending, Intent, IssuerRecord, IssuerRole, JournalRow, OnRevoked, RevocationMark,
+    RotationRecord, Selection, Store, StoreError, TokenChange, TokenChangeKind, TokenLife,
+    TokenRecord,
 };
 pub use token::{NoRandomness, ServiceTokenSecret, is_well_formed_secret, new_client_id};

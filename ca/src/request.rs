@@ -104,6 +104,9 @@ pub enum RequestError {
         "profile {0:?} is for clients: its subject alternative names come from the profile, not from the request"
     )]
     AltNameForClient(String),
+    /// A profile for servers, where a device's is meant.
+    #[error("profile {0:?} is for servers; a device's is for clients")]
+    NotForDevices(String),
     /// Not a DNS name or address.
     #[error("{0:?} is neither a DNS name nor an address")]
     BadAltName(String),

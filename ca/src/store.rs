@@ -7,10 +7,13 @@
 
 mod certificates;
 mod crls;
+mod devices;
 mod digest;
 mod edge;
+mod filter;
 mod issuers;
 mod journal;
+mod mark;
 mod migrate;
 mod rotations;
 mod successions;
@@ -26,18 +29,27 @@ use rusqlite::OpenFlags;
 
 pub(crate) use rusqlite::Connection;
 
-pub use certificates::{CertificateRecord, CertificateState, Intent, RevocationMark, Selection};
+pub use certificates::{CertificateRecord, CertificateState, Intent, Selection};
 pub use crls::CrlRecord;
+pub use devices::{
+    Device, DeviceEntry, DeviceImport, DeviceRecord, DeviceSelection, DeviceState, OnRevoked,
+};
 pub use edge::{EdgeChange, EdgeObject, EdgeObjectKind, EdgePending};
 pub use issuers::{IssuerRecord, IssuerRole};
 pub use journal::JournalRow;
+pub use mark::RevocationMark;
 pub use rotations::RotationRecord;
 pub use tokens::{TokenChange, TokenChangeKind, TokenLife, TokenRecord};
 
 pub(crate) use certificates::{
     belongs_on_crl, by_serial as certificate_by_serial, for_crl as revoked_for_crl, mark_revoked,
+    of_devices as certificates_of_devices,
 };
 pub(crate) use crls::{newest as newest_crl, replace as replace_crl};
+pub(crate) use devices::{
+    import as import_devices, mark_revoked as mark_device_revoked,
+    refuse_revoked as refuse_revoked_device,
+};
 pub(crate) use issuers::{all as all_issuers, publishers as all_publishers};
 pub(crate) use journal::{
     add as add_journal_row, after as journal_after, head as journal_head, row as journal_row,
@@ -48,6 +60,7 @@ pub(crate) use tokens::{
     remove as remove_token, set_enabled as set_token_enabled,
 };
 
+use crate::issuance::rfc3339;
 use writer::Writer;
 
 /// How long a write waits for another process.
@@ -108,6 +121,20 @@ pub enum StoreError {
         serial: SerialNumber,
         /// Why not.
         why: String,
+    },
+    /// A device that is revoked was to get something.
+    #[error(
+        "device {name:?} was revoked on {} by {by}: it gets no certificate and no token any more. Give the \
+         machine that takes its place a name of its own",
+        rfc3339(*at)
+    )]
+    DeviceRevoked {
+        /// Which one.
+        name: String,
+        /// When, Unix seconds.
+        at: u64,
+        /// By whom.
+        by: String,
     },
     /// The key must not be certified.
     #[error("the public key is refused: {0}. Make a new key")]

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 use crate::commands::{
-    ca, cert, cloudflare, completions, expiry, explain, gateway, man, policy, quickstart, snippet,
-    status, token,
+    ca, cert, cloudflare, completions, device, expiry, explain, gateway, man, policy, quickstart,
+    snippet, status, token,
 };
 use crate::output::Format;
 
@@ -82,6 +82,9 @@ pub(crate) enum Command {
     /// Bring the same policies to Cloudflare Access
     #[command(subcommand)]
     Cloudflare(cloudflare::CloudflareCommand),
+    /// Manage devices: the names that certificates and their successors belong to
+    #[command(subcommand)]
+    Device(device::DeviceCommand),
     /// Run and check the gateway
     #[command(subcommand)]
     Gateway(gateway::GatewayCommand),

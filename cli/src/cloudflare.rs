@@ -96,6 +96,12 @@ impl CloudflareArgs {
         token.map(|token| connect(account, token)).transpose()
     }
 
+    /// The same where there must be one.
+    pub(crate) fn connect_unattended(&self, account: String) -> Result<Edge, CommandError> {
+        let edge = self.connect_without_asking(account)?;
+        edge.ok_or_else(|| CommandError::usage("there is no API token"))
+    }
+
     /// The account's id.
     pub(crate) fn account(&self, context: &Context) -> Result<String, CommandError> {
         let configured = || -> Result<Option<String>, CommandError> {

@@ -10,6 +10,7 @@ pub(crate) mod ca;
 pub(crate) mod cert;
 pub(crate) mod cloudflare;
 pub(crate) mod completions;
+pub(crate) mod device;
 pub(crate) mod expiry;
 pub(crate) mod explain;
 pub(crate) mod gateway;
@@ -34,6 +35,7 @@ pub(crate) fn run(cli: Cli) -> Outcome {
         Command::Ca(command) => ca::run(&context, command),
         Command::Cert(command) => cert::run(&context, command),
         Command::Cloudflare(command) => cloudflare::run(&context, command),
+        Command::Device(command) => device::run(&context, command),
         Command::Gateway(command) => gateway::run(&context, command),
         Command::Policy(command) => policy::run(&context, command),
         Command::Token(command) => token::run(&context, command),

@@ -128,7 +128,9 @@ fn store_kind(error: &StoreError) -> Kind {
         StoreError::Corrupt { .. }
         | StoreError::AlteredRow { .. }
         | StoreError::LostRevocation(_) => Kind::Integrity,
-        StoreError::Conflict(_) | StoreError::NotRenewable { .. } => Kind::Conflict,
+        StoreError::Conflict(_)
+        | StoreError::NotRenewable { .. }
+        | StoreError::DeviceRevoked { .. } => Kind::Conflict,
         StoreError::KeyRefused(_) => Kind::Policy,
         StoreError::Newer { .. }
         | StoreError::Engine(_)
@@ -185,6 +187,7 @@ fn request_kind(error: &RequestError) -> Kind {
         | RequestError::Key(_)
         | RequestError::RsaExponent(_)
         | RequestError::AltNameForClient(_)
+        | RequestError::NotForDevices(_)
         | RequestError::Csr(CsrError::ProofOfPossession(_)) => Kind::Policy,
         RequestError::UnknownProfile { .. } => Kind::NotFound,
         RequestError::CommonName(_)

@@ -18,6 +18,7 @@ mod error;
 mod evidence;
 mod output;
 mod passphrase;
+mod revocation;
 mod selection;
 mod time;
 

@@ -115,7 +115,11 @@ fn a_home_of_the_first_schema_is_brought_forward_by_the_first_command() {
     sqlite(
         &postern,
         "DROP TABLE edge_objects; DROP TABLE edge_pending; DROP TABLE rotations; \
-         DROP TABLE token_changes; DROP TABLE successions; PRAGMA user_version = 1;",
+         DROP TABLE token_changes; DROP TABLE successions; \
+         ALTER TABLE devices DROP COLUMN profile; ALTER TABLE devices DROP COLUMN revoked_at; \
+         ALTER TABLE devices DROP COLUMN revocation_reason; \
+         ALTER TABLE devices DROP COLUMN revoked_by; ALTER TABLE devices DROP COLUMN note; \
+         PRAGMA user_version = 1;",
     );
     postern
         .run(&["cert", "renew", "live", "--out", "renewed"])

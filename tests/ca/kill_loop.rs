@@ -157,6 +157,53 @@ fn revoking_killed_at_any_step_never_loses_what_was_acknowledged() {
 }
 
 #[test]
+fn revoking_a_device_killed_at_any_step_revokes_all_of_it_or_nothing() {
+    if skip_without("strace") {
+        return;
+    }
+    let postern = Postern::with_ca();
+    at_every_step(30, |number, what, when| {
+        let (name, token) = (
+            format!("press-{number}"),
+            format!("press-kill{number}-test"),
+        );
+        for folder in ["out", "again"] {
+            let issue = ["cert", "issue", &name, "--out", folder];
+            postern.run(&issue).expect_code(0);
+        }
+        let create = [
+            "token", "create", &token, "--device", &name, "--out", &token,
+        ];
+        postern.run(&create).expect_code(0);
+        let output = inject(&postern, what, when, &["device", "revoke", &name]);
+        let rows = check(&postern);
+        let show = ["device", "show", &name, "-o", "json"];
+        let device = postern.run(&show).expect_code(0).json();
+        let is_revoked = device["state"] == "revoked";
+        // Standard output is written after all of it is durable.
+        let acknowledged = output.code == Some(0) || output.stdout.contains(&name);
+        assert!(!acknowledged || is_revoked, "{what} {when}: {device}");
+        for row in of_name(&rows, &name) {
+            assert_eq!(row["state"] == "revoked", is_revoked, "{what} {when}");
+            let told = journal_revokes(&postern, text(&row, "serial"));
+            assert_eq!(told, is_revoked, "{what} {when}");
+        }
+        let disabled = device["tokens"][0]["state"] == "disabled";
+        assert_eq!(disabled, is_revoked, "{what} {when}");
+        let told = crate::support::entries(&postern);
+        let told = told.iter().any(|entry| {
+            entry["kind"] == "token_disabled" && entry["data"]["name"] == token.as_str()
+        });
+        assert_eq!(told, is_revoked, "{what} {when}");
+        let issue = ["cert", "issue", &name, "--out", "third"];
+        let gets_more = postern.run(&issue).code == Some(0);
+        assert_ne!(gets_more, is_revoked, "{what} {when}");
+        output
+    });
+    assert_journal_is_intact(&postern);
+}
+
+#[test]
 fn publishing_crls_killed_at_any_step_leaves_whole_ones_with_rising_numbers() {
     if skip_without("strace") {
         return;

@@ -9,6 +9,7 @@ mod broken_store;
 mod concurrency;
 mod config_errors;
 mod csr;
+mod device;
 mod disk_faults;
 mod emergency;
 mod expiry;

@@ -173,3 +173,79 @@ fn a_mistake_in_the_configuration_does_not_keep_anybody_from_revoking() {
         "and the edge is closed too"
     );
 }
+
+#[test]
+fn a_revoked_device_is_taken_out_with_every_certificate_it_has() {
+    let account = Account::applied();
+    let renew = ["cert", "renew", "device-1", "--out", "renewed"];
+    drop(account.postern.run(&renew).expect_code(0));
+    let revoked = account
+        .run(&["device", "revoke", "device-1"])
+        .expect_code(0);
+    assert!(
+        revoked
+            .stderr
+            .contains("No policy of the account admits device-1"),
+        "{}",
+        revoked.stderr
+    );
+    let groups = account.look("access/groups");
+    assert_eq!(
+        groups[0]["include"],
+        json!([{ "common_name": { "common_name": "device-2" } }])
+    );
+    assert_eq!(
+        excluded(&account),
+        json!([{ "common_name": { "common_name": "device-1" } }])
+    );
+    drop(account.run(&["cloudflare", "plan"]).expect_code(0));
+    account.check_contract();
+}
+
+#[test]
+fn a_revoked_device_that_the_edge_was_not_told_of_is_finished_by_sync() {
+    let account = Account::applied();
+    let revoke = ["device", "revoke", "device-1"];
+    let unreachable = account
+        .command(&revoke)
+        .env("CLOUDFLARE_API_BASE", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(unreachable.status.code(), Some(7));
+    let told = String::from_utf8_lossy(&unreachable.stderr).into_owned();
+    assert!(told.contains("revoked here"), "{told}");
+    let shown = account.postern.run(&["device", "show", "device-1"]);
+    assert!(shown.stdout.contains("revoked"), "{}", shown.stdout);
+    let status = account.json(&["cloudflare", "status"]);
+    assert_eq!(status["pending"].as_array().unwrap().len(), 1);
+    drop(
+        account
+            .run(&["cloudflare", "sync", "--once"])
+            .expect_code(0),
+    );
+    let status = account.json(&["cloudflare", "status"]);
+    assert_eq!(status["pending"], json!([]));
+    let out = json!([{ "common_name": { "common_name": "device-1" } }]);
+    assert_eq!(excluded(&account), out);
+    // The same command would have done it, and finds nothing to do now.
+    drop(account.run(&revoke).expect_code(0));
+}
+
+#[test]
+fn the_same_device_revoke_finishes_what_it_left_open_and_no_edge_leaves_the_edge_alone() {
+    let account = Account::applied();
+    let before = account.emulator.exchanges().len();
+    let no_edge = ["device", "revoke", "device-2", "--no-edge"];
+    drop(account.run(&no_edge).expect_code(0));
+    assert_eq!(account.emulator.exchanges().len(), before);
+    let revoke = ["device", "revoke", "device-1"];
+    let unreachable = account
+        .command(&revoke)
+        .env("CLOUDFLARE_API_BASE", "http://127.0.0.1:1")
+        .output()
+        .unwrap();
+    assert_eq!(unreachable.status.code(), Some(7));
+    drop(account.run(&revoke).expect_code(0));
+    let out = json!([{ "common_name": { "common_name": "device-1" } }]);
+    assert_eq!(excluded(&account), out);
+}

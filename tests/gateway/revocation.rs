@@ -281,3 +281,34 @@ async fn a_second_crl_is_taken_in_while_running() {
         .count();
     assert_eq!(alarms, 0, "{:#?}", gateway.events());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revoked_device_is_cut_on_the_connections_of_all_its_certificates() {
+    let site = Site::new();
+    let gateway = TestGateway::run(&site);
+    let old = site.client(DEVICE);
+    let renew = ["cert", "renew", DEVICE, "--out", "renewed"];
+    drop(site.postern.run(&renew).expect_code(0));
+    let new = Identity {
+        certificate: site.path(&format!("renewed/{DEVICE}.crt")),
+        key: site.path(&format!("renewed/{DEVICE}.key")),
+    };
+    let other = site.client("device-2.factory.corp");
+    let connect =
+        |identity| Client::connect(&site, &gateway, DEVICES, Some(identity), Protocol::Http2);
+    let by_old = read_endless(connect(&old).await.unwrap()).await;
+    let by_new = read_endless(connect(&new).await.unwrap()).await;
+    let mut by_other = connect(&other).await.unwrap();
+    let revoke = ["device", "revoke", DEVICE];
+    drop(tokio::task::block_in_place(|| {
+        site.postern.run(&revoke).expect_code(0)
+    }));
+    end(by_old).await;
+    end(by_new).await;
+    for identity in [&old, &new] {
+        let config = tls(&site, Some(identity), b"http/1.1", &[&TLS13]);
+        let refused = verdict(&gateway, config, DEVICES).await;
+        assert_eq!(refused, Err("CertificateRevoked".to_owned()));
+    }
+    assert_eq!(by_other.get("/").await.unwrap().status, 200);
+}

@@ -183,3 +183,37 @@ fn every_call_of_a_tokens_whole_life_is_one_that_the_api_documents() {
     let calls = contract.expect_all(&stage.emulator.exchanges());
     assert!(calls > 20, "{calls}");
 }
+
+#[test]
+fn a_revoked_devices_token_is_disabled_at_both_places_even_if_cloudflare_is_out_of_reach_at_first()
+{
+    let stage = Stage::new();
+    let issue = ["cert", "issue", "press-1", "--out", "press-1"];
+    stage.run(&issue).expect_code(0);
+    let of_device = ["--out", "token", "--device", "press-1"];
+    stage.create(&of_device).expect_code(0);
+    assert!(stage.opens("token"));
+    let revoke = ["device", "revoke", "press-1"];
+    let mut cut_off = stage.command(&revoke);
+    cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:9");
+    let told = postern_tests::Output::of(&mut cut_off).expect_code(7);
+    assert!(told.stderr.contains("gateways refuse"), "{}", told.stderr);
+    assert_eq!(stage.record(NAME)["state"], "disabled");
+    assert!(stage.opens("token"), "Cloudflare was not told");
+    stage.run(&revoke).expect_code(0);
+    assert!(!stage.opens("token"));
+    let status = stage.run(&["status", "-o", "json"]).json();
+    assert_eq!(status["edge_pending"], json!([]));
+    // What is refused here is not let in there either.
+    stage.run(&["token", "enable", NAME]).expect_code(5);
+    assert!(!stage.opens("token"));
+}
+
+#[test]
+fn no_token_is_minted_for_a_device_that_is_not_there() {
+    let stage = Stage::new();
+    let refused = stage.create(&["--out", "token", "--device", "press-1"]);
+    assert!(refused.stderr.contains("there is no device"), "{refused:?}");
+    refused.expect_code(3);
+    assert_eq!(stage.tokens(), Vec::<Value>::new());
+}

@@ -6,15 +6,18 @@ use super::{CertificateAuthority, Unlocked};
 use crate::error::CaError;
 use crate::issuance::{IssuanceError, IssuedCertificate};
 use crate::request::{CertifiableKey, IssuableName, IssuanceRequest, SubjectAltName};
-use crate::store::{CertificateRecord, IssuerRole, Selection, StoreError};
+use crate::store::{self, CertificateRecord, IssuerRole, Selection, StoreError};
 
 impl CertificateAuthority {
     /// Which certificate `cert renew` of that name means: of those that were signed and are
     /// neither revoked nor held, the one that ends last.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is none, or the device of that name is revoked.
     pub fn renewable(&self, name: &str, now: u64) -> Result<CertificateRecord, CaError> {
+        if let Some(device) = self.store.device(name)? {
+            store::refuse_revoked_device(&device)?;
+        }
         let selection = Selection {
             common_name: Some(name.to_owned()),
             ..Selection::default()

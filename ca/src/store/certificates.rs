@@ -4,20 +4,21 @@ mod record;
 mod renewable;
 mod revoked;
 
+use std::ops::RangeInclusive;
+
 use postern_pki::journal::Hash;
 use postern_policy::{CommonName, Fingerprint, SerialNumber};
 use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Params, params, params_from_iter};
 
 use record::{COLUMNS, from_row};
-pub use record::{CertificateRecord, CertificateState, RevocationMark};
+pub use record::{CertificateRecord, CertificateState};
 use renewable::renewable;
 pub(crate) use revoked::{belongs_on_crl, for_crl, mark_revoked};
 
-use super::digest::RowDigest;
 use super::issuers::IssuerRecord;
 use super::journal::integer;
-use super::{Store, StoreError, successions};
+use super::{Store, StoreError, devices, filter, successions};
 
 /// What is recorded before a certificate is signed: enough to revoke it whatever happens next.
 #[derive(Debug, Clone)]
@@ -179,19 +180,29 @@ pub(crate) fn select(
         ),
         ("certificates.id > ?", selection.after.map(Value::Integer)),
     ];
-    let (conditions, values): (Vec<_>, Vec<_>) = conditions
-        .into_iter()
-        .filter_map(|(condition, value)| Some((condition, value?)))
-        .unzip();
-    let filter = if conditions.is_empty() {
-        String::from("1")
-    } else {
-        conditions.join(" AND ")
-    };
+    let (filter, values) = filter::all_of(conditions);
     let limit = selection.limit.map_or(-1, i64::from);
     let sql = format!("SELECT {COLUMNS} WHERE {filter} ORDER BY certificates.id LIMIT {limit}");
-    let mut statement = connection.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
+    query(connection, &sql, params_from_iter(values))
+}
+
+/// Every certificate of the devices with these row ids, oldest first.
+pub(crate) fn of_devices(
+    connection: &Connection,
+    ids: RangeInclusive<i64>,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let sql =
+        format!("SELECT {COLUMNS} WHERE device_id BETWEEN ?1 AND ?2 ORDER BY certificates.id");
+    query(connection, &sql, [ids.start(), ids.end()])
+}
+
+fn query(
+    connection: &Connection,
+    sql: &str,
+    values: impl Params,
+) -> Result<Vec<CertificateRecord>, StoreError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(values)?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         records.push(from_row(row)?);
@@ -225,16 +236,17 @@ pub(super) fn by_id(connection: &Connection, id: i64) -> Result<CertificateRecor
 }
 
 fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
+    // The device first: that it is revoked explains what else is wrong.
+    let device = intent
+        .is_client
+        .then(|| devices::of_intent(connection, intent))
+        .transpose()?;
     refuse_foreign_key(connection, intent)?;
     let predecessor = intent
         .predecessor
         .map(|serial| renewable(connection, &serial, intent))
         .transpose()?;
-    let device_id = intent
-        .is_client
-        .then(|| device_of(connection, intent))
-        .transpose()?;
-    let record = CertificateRecord::pending(intent, device_id);
+    let record = CertificateRecord::pending(intent, device.as_ref());
     connection.execute(
         "INSERT INTO certificates (serial, issuer_id, device_id, state, profile, common_name,
              not_before, not_after, spki_sha256, owner, labels, requested_at, requested_by, digest)
@@ -242,7 +254,7 @@ fn insert(connection: &Connection, intent: &Intent) -> Result<(), StoreError> {
         params![
             record.serial.as_octets(),
             intent.issuer.id,
-            device_id,
+            record.device_id,
             record.state.as_str(),
             record.profile,
             record.common_name,
@@ -284,30 +296,6 @@ fn refuse_foreign_key(connection: &Connection, intent: &Intent) -> Result<(), St
         }
     }
     Ok(())
-}
-
-/// The device of that name, made with the first certificate it gets.
-fn device_of(connection: &Connection, intent: &Intent) -> Result<i64, StoreError> {
-    let name = intent.common_name.as_str();
-    let sql = "SELECT id FROM devices WHERE name = ?1";
-    let known = connection
-        .query_row(sql, [name], |row| row.get(0))
-        .optional()?;
-    if let Some(id) = known {
-        return Ok(id);
-    }
-    let created_at = integer(intent.requested_at)?;
-    let digest = RowDigest::of("devices")
-        .text(name)
-        .optional_text(intent.owner.as_deref())
-        .text("{}")
-        .integer(created_at)
-        .finish();
-    connection.execute(
-        "INSERT INTO devices (name, owner, labels, created_at, digest) VALUES (?1, ?2, '{}', ?3, ?4)",
-        params![name, intent.owner, created_at, digest],
-    )?;
-    Ok(connection.last_insert_rowid())
 }
 
 /// Writes back what may change in a certificate's row.

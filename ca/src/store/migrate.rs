@@ -10,7 +10,11 @@ use super::StoreError;
 const APPLICATION_ID: i64 = 0x506f_7374;
 
 /// Each one brings the schema from its index to its index + 1.
-const MIGRATIONS: &[&str] = &[include_str!("schema_1.sql"), include_str!("schema_2.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema_1.sql"),
+    include_str!("schema_2.sql"),
+    include_str!("schema_3.sql"),
+];
 
 /// Refuses what is not a Postern database, or one from the future.
 pub(super) fn check(connection: &Connection, path: &Path) -> Result<(), StoreError> {
@@ -76,6 +80,7 @@ mod tests {
     use tempfile::TempDir;
 
     use super::*;
+    use crate::store::digest::RowDigest;
     use crate::store::{EdgeObjectKind, Store, TokenRecord, tokens};
 
     fn token() -> TokenRecord {
@@ -106,6 +111,18 @@ mod tests {
             .unwrap();
         connection.pragma_update(None, "user_version", 1).unwrap();
         tokens::add(&connection, &token()).unwrap();
+        let device = RowDigest::of("devices")
+            .text("press-7")
+            .optional_text(Some("plant-2"))
+            .text("{}")
+            .integer(1);
+        connection
+            .execute(
+                "INSERT INTO devices (name, owner, labels, created_at, digest)
+                 VALUES ('press-7', 'plant-2', '{}', 1, ?1)",
+                [device.finish()],
+            )
+            .unwrap();
         path
     }
 
@@ -120,6 +137,9 @@ mod tests {
             assert_eq!(store.edge_objects_of(EdgeObjectKind::Policy).unwrap(), []);
             assert_eq!(store.edge_pending().unwrap(), []);
             assert_eq!(store.rotations().unwrap(), []);
+            let device = store.device("press-7").unwrap().unwrap();
+            assert_eq!(device.owner.as_deref(), Some("plant-2"));
+            assert!(device.profile.is_none() && device.revocation.is_none());
         }
         let connection = Connection::open(&path).unwrap();
         assert_eq!(pragma(&connection, "user_version").unwrap(), known());

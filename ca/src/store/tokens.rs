@@ -10,7 +10,7 @@ pub use changes::{TokenChange, TokenChangeKind};
 
 use super::digest::RowDigest;
 use super::journal::{integer, natural};
-use super::{Store, StoreError};
+use super::{Store, StoreError, devices};
 
 /// A service token as recorded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,16 @@ const COLUMNS: &str = "id, name, client_id, class, owner, labels, enabled, secre
 impl TokenRecord {
     /// The end of a token that has none: 9999-12-31T23:59:59Z, the last second of RFC 3339.
     pub const NEVER: u64 = 253_402_300_799;
+
+    /// The label that names the device a token belongs to.
+    pub const DEVICE_LABEL: &str = "device";
+
+    /// The device it belongs to, and is refused with.
+    pub fn device(&self) -> Option<String> {
+        let labels: serde_json::Value = serde_json::from_str(&self.labels).ok()?;
+        let device = labels.get(Self::DEVICE_LABEL)?.as_str()?;
+        Some(device.to_owned())
+    }
 
     /// What followers are told of it.
     pub fn to_entry(&self) -> TokenEntry {
@@ -148,6 +158,7 @@ pub(crate) fn add(connection: &Connection, token: &TokenRecord) -> Result<(), St
         let known = format!("a token with client id {}", token.client_id);
         return Err(StoreError::Conflict(known));
     }
+    refuse_revoked_device(connection, token)?;
     connection.execute(
         "INSERT INTO tokens (name, client_id, class, owner, labels, enabled, secrets, created_at,
                              created_by, expires_at, digest)
@@ -178,6 +189,9 @@ pub(crate) fn set_enabled(
         enabled,
         ..by_name(connection, name)?
     };
+    if enabled {
+        refuse_revoked_device(connection, &token)?;
+    }
     connection.execute(
         "UPDATE tokens SET enabled = ?2, digest = ?3 WHERE name = ?1",
         params![name.as_str(), enabled, token.digest()?],
@@ -225,6 +239,14 @@ pub(crate) fn remove(connection: &Connection, name: &TokenName) -> Result<(), St
     by_name(connection, name)?;
     connection.execute("DELETE FROM tokens WHERE name = ?1", [name.as_str()])?;
     Ok(())
+}
+
+/// A token of a device is good as long as the device is.
+fn refuse_revoked_device(connection: &Connection, token: &TokenRecord) -> Result<(), StoreError> {
+    match token.device() {
+        Some(device) => devices::must_be_good(connection, &device),
+        None => Ok(()),
+    }
 }
 
 fn from_row(row: &Row<'_>) -> Result<TokenRecord, StoreError> {

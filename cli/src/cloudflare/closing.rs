@@ -53,8 +53,7 @@ pub(crate) fn close(
     let mut failures = Vec::new();
     for account in accounts {
         let told = args
-            .connect_without_asking(account)
-            .and_then(|edge| edge.ok_or_else(|| CommandError::usage("there is no API token")))
+            .connect_unattended(account)
             .and_then(|edge| take_away(context, authority, &edge, &names));
         match told {
             Ok(remote) => say_what_still_admits(&remote, &names),

@@ -18,6 +18,7 @@ mod verify;
 
 pub(crate) use issue::{NewCertificate, issue};
 pub(crate) use revoke::revoke_name;
+pub(crate) use show::{Links, json as certificate_json};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CertCommand {

@@ -25,12 +25,13 @@ mod terms;
 mod test;
 
 pub(crate) use create::create_at_gateway;
-pub(crate) use switch::finish_pending;
+pub(crate) use list::state;
+pub(crate) use switch::{disable_at_edge, finish_pending};
 pub(crate) use terms::{Life, Terms};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    Create(create::CreateArgs),
+    Create(Box<create::CreateArgs>),
     List(list::ListArgs),
     Show(show::ShowArgs),
     Test(test::TestArgs),

@@ -1,13 +1,12 @@
 //! A certificate's row.
 
-use postern_pki::RevocationReason;
 use postern_policy::{Fingerprint, SerialNumber};
 use rusqlite::Row;
 
 use super::Intent;
 use crate::store::digest::RowDigest;
 use crate::store::journal::{integer, natural};
-use crate::store::{IssuerRole, StoreError};
+use crate::store::{DeviceRecord, IssuerRole, RevocationMark, StoreError};
 
 /// Where a certificate is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,19 +47,6 @@ impl CertificateState {
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|state| state.as_str() == text)
     }
-}
-
-/// That a certificate was revoked, or put on hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RevocationMark {
-    /// When, Unix seconds.
-    pub at: u64,
-    /// Why (RFC 5280 section 5.3.1).
-    pub reason: RevocationReason,
-    /// By whom.
-    pub by: String,
-    /// Why, in the operator's words.
-    pub note: Option<String>,
 }
 
 /// A certificate as recorded.
@@ -106,13 +92,16 @@ pub(super) const COLUMNS: &str = "certificates.id, serial, issuer_id, role, devi
      certificates.digest FROM certificates JOIN issuers ON issuers.id = certificates.issuer_id";
 
 impl CertificateRecord {
-    pub(super) fn pending(intent: &Intent, device_id: Option<i64>) -> Self {
+    /// What the request does not say, the device does.
+    pub(super) fn pending(intent: &Intent, device: Option<&DeviceRecord>) -> Self {
+        let labels = device.map(|device| device.labels.clone());
+        let owner = device.and_then(|device| device.owner.clone());
         Self {
             id: 0,
             serial: intent.serial,
             issuer: intent.issuer.role,
             issuer_id: intent.issuer.id,
-            device_id,
+            device_id: device.map(|device| device.id),
             state: CertificateState::Pending,
             profile: intent.profile.clone(),
             common_name: intent.common_name.as_str().to_owned(),
@@ -120,8 +109,8 @@ impl CertificateRecord {
             not_after: intent.not_after,
             spki: intent.spki,
             fingerprint: None,
-            owner: intent.owner.clone(),
-            labels: String::from("{}"),
+            owner: intent.owner.clone().or(owner),
+            labels: labels.unwrap_or_default().to_json(),
             requested_at: intent.requested_at,
             requested_by: intent.requested_by.clone(),
             revocation: None,
@@ -161,8 +150,7 @@ impl CertificateRecord {
     }
 
     pub(super) fn digest(&self) -> Result<Vec<u8>, StoreError> {
-        let mark = self.revocation.as_ref();
-        Ok(RowDigest::of("certificates")
+        let digest = RowDigest::of("certificates")
             .octets(self.serial.as_octets())
             .integer(self.issuer_id)
             .optional_integer(self.device_id)
@@ -180,12 +168,8 @@ impl CertificateRecord {
             .optional_text(self.owner.as_deref())
             .text(&self.labels)
             .integer(integer(self.requested_at)?)
-            .text(&self.requested_by)
-            .optional_integer(mark.map(|mark| integer(mark.at)).transpose()?)
-            .optional_integer(mark.map(|mark| i64::from(mark.reason.code())))
-            .optional_text(mark.map(|mark| mark.by.as_str()))
-            .optional_text(mark.and_then(|mark| mark.note.as_deref()))
-            .finish())
+            .text(&self.requested_by);
+        Ok(RevocationMark::digest_of(self.revocation.as_ref(), digest)?.finish())
     }
 }
 
@@ -215,28 +199,13 @@ pub(super) fn from_row(row: &Row<'_>) -> Result<CertificateRecord, StoreError> {
         labels: row.get(13)?,
         requested_at: natural(row.get(14)?)?,
         requested_by: row.get(15)?,
-        revocation: mark_from(row).map_err(|_| altered())?,
+        revocation: RevocationMark::from_columns(row, 16).map_err(|_| altered())?,
     };
     if row.get::<_, Vec<u8>>(20)? == record.digest()? {
         Ok(record)
     } else {
         Err(altered())
     }
-}
-
-fn mark_from(row: &Row<'_>) -> Result<Option<RevocationMark>, StoreError> {
-    let Some(at) = row.get::<_, Option<i64>>(16)? else {
-        return Ok(None);
-    };
-    let code: u8 = row.get(17)?;
-    let reason = RevocationReason::from_code(code)
-        .ok_or_else(|| StoreError::Refused(format!("revocation reason {code}")))?;
-    Ok(Some(RevocationMark {
-        at: natural(at)?,
-        reason,
-        by: row.get(18)?,
-        note: row.get(19)?,
-    }))
 }
 
 fn fingerprint_from(octets: &[u8]) -> Option<Fingerprint> {

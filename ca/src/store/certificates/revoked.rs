@@ -3,11 +3,11 @@
 use postern_policy::SerialNumber;
 use rusqlite::Connection;
 
-use super::record::{COLUMNS, CertificateRecord, CertificateState, RevocationMark, from_row};
-use super::{by_serial, update};
-use crate::store::StoreError;
+use super::record::{COLUMNS, CertificateRecord, CertificateState};
+use super::{by_serial, query, update};
 use crate::store::issuers::IssuerRecord;
 use crate::store::journal::integer;
+use crate::store::{RevocationMark, StoreError};
 
 /// Revokes the certificate with `serial`; gives it back as it is now, or nothing if it was
 /// revoked already.
@@ -39,14 +39,7 @@ pub(crate) fn for_crl(
         "SELECT {COLUMNS} WHERE issuer_id = ?1 AND state IN ('revoked', 'held') \
          AND not_after > ?2 ORDER BY serial"
     );
-    let mut statement = connection.prepare_cached(&sql)?;
-    let day_before = integer(day_before(now))?;
-    let mut rows = statement.query([issuer.id, day_before])?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(from_row(row)?);
-    }
-    Ok(records)
+    query(connection, &sql, [issuer.id, integer(day_before(now))?])
 }
 
 /// Whether a certificate that was revoked once must be on a CRL made at `now`.

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use postern_ca::{
-    DEFAULT_PROFILE, IssuableName, IssuanceRequest, IssuedCertificate, SubjectAltName, Unlocked,
+    CertificateAuthority, IssuableName, IssuanceRequest, IssuedCertificate, SubjectAltName,
+    Unlocked,
 };
 
 use super::{delivery, show};
@@ -30,10 +31,10 @@ use crate::time;
 pub(crate) struct IssueArgs {
     /// The common name
     name: String,
-    /// What kind of certificate
-    #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
-    profile: String,
-    /// Who answers for it
+    /// What kind of certificate; without it, the one that the device was imported with, or service
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Who answers for it; without it, who answers for the device
     #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     /// A DNS name or address of a server; may be repeated
@@ -60,9 +61,10 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome {
     let passphrase = args.passphrase.unlocking(&authority)?;
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;
+    let profile = profile(&authority, args.profile.as_deref(), &args.name)?;
     let new = NewCertificate {
         name: &args.name,
-        profile: &args.profile,
+        profile: &profile,
         owner: args.owner.as_deref(),
         san: &args.san,
         out: &args.out,
@@ -74,6 +76,18 @@ pub(crate) fn run(context: &Context, args: &IssueArgs) -> Outcome {
         "Wrote {folder}/{name}.key and {folder}/{name}.crt."
     ));
     DONE
+}
+
+/// The profile that was named, or that of the name's device.
+pub(super) fn profile(
+    authority: &CertificateAuthority,
+    named: Option<&str>,
+    name: &str,
+) -> Result<String, CommandError> {
+    match named {
+        Some(named) => Ok(named.to_owned()),
+        None => Ok(authority.profile_of(name)?),
+    }
 }
 
 /// Makes key and certificate, and writes both or neither.

@@ -9,13 +9,11 @@ use postern_ca::{CertificateAuthority, CertificateRecord, CertificateState, Sele
 use postern_pki::RevocationReason;
 
 use super::show;
-use crate::cloudflare::CloudflareArgs;
-use crate::cloudflare::closing::{close, finish_pending};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
-use crate::passphrase::PassphraseArgs;
+use crate::revocation::RevocationArgs;
 use crate::selection::Which;
 use crate::time;
 
@@ -46,22 +44,8 @@ pub(crate) struct RevokeArgs {
     which: Which,
     #[command(flatten)]
     superseded: superseded::SupersededArgs,
-    /// Why, as RFC 5280 section 5.3.1 names it
-    #[arg(long, value_name = "REASON", default_value = "unspecified", value_parser = reason)]
-    reason: RevocationReason,
-    /// Why, in your own words; kept in the record
-    #[arg(long, value_name = "TEXT")]
-    note: Option<String>,
-    /// Only show what would be revoked
-    #[arg(long)]
-    dry_run: bool,
-    /// Leave Cloudflare alone; `cloudflare apply` and `sync` bring it there later
-    #[arg(long)]
-    no_edge: bool,
     #[command(flatten)]
-    cloudflare: CloudflareArgs,
-    #[command(flatten)]
-    passphrase: PassphraseArgs,
+    revocation: RevocationArgs,
 }
 
 pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
@@ -86,13 +70,8 @@ fn named(context: &Context, args: &RevokeArgs) -> Outcome {
             record.common_name, record.serial
         ));
     }
-    revoke(
-        context,
-        &authority,
-        args,
-        live,
-        (args.reason, args.note.clone()),
-    )
+    let cause = (args.revocation.reason, args.revocation.note.clone());
+    revoke(context, &authority, args, live, cause)
 }
 
 fn superseded(context: &Context, args: &RevokeArgs, name: &str) -> Outcome {
@@ -102,6 +81,7 @@ fn superseded(context: &Context, args: &RevokeArgs, name: &str) -> Outcome {
         .find(context, authority.store(), name, time::now())?;
     let kept = found.kept;
     let note = args
+        .revocation
         .note
         .clone()
         .or(Some(found.note))
@@ -123,7 +103,7 @@ fn revoke(
     (reason, note): (RevocationReason, Option<String>),
 ) -> Outcome {
     let now = time::now();
-    if args.dry_run {
+    if args.revocation.dry_run {
         show::print_many(context.format, live, now)?;
         return DONE;
     }
@@ -131,22 +111,7 @@ fn revoke(
     let revoked = authority.revoke(serials, reason, note, now)?;
     let names: BTreeSet<String> = revoked.iter().map(|it| it.common_name.clone()).collect();
     show::print_many(context.format, revoked, now)?;
-    if names.is_empty() {
-        return match args.no_edge {
-            true => DONE,
-            false => finish_pending(context, authority, &args.cloudflare).and(DONE),
-        };
-    }
-    let listed = publish_crl(authority, &args.passphrase).map_err(|error| {
-        CommandError::new(Kind::Partial, format!("{NOT_LISTED}: {}", error.message()))
-            .hint("`postern ca crl publish` makes the list")
-    });
-    // Both are tried: neither may keep the other from happening.
-    let closed = match args.no_edge {
-        true => Ok(()),
-        false => close(context, authority, &args.cloudflare, &names),
-    };
-    listed.and(closed).and(DONE)
+    args.revocation.spread(context, authority, &names).and(DONE)
 }
 
 /// Revokes every live certificate of `name`; `quickstart` does it too.
@@ -170,38 +135,4 @@ pub(crate) fn revoke_name(
         None,
         now,
     )?)
-}
-
-/// Gateways know by now; this is for those who only read CRLs.
-fn publish_crl(
-    authority: &CertificateAuthority,
-    args: &PassphraseArgs,
-) -> Result<(), CommandError> {
-    let now = time::now();
-    let passphrase = args.without_asking()?;
-    if passphrase.is_none() && authority.needs_passphrase()? {
-        tell(&format!(
-            "{NOT_LISTED}: `postern ca crl publish` needs the passphrase."
-        ));
-        return Ok(());
-    }
-    let published = authority
-        .unlock(passphrase.as_ref(), now)?
-        .publish_crls(now)?;
-    for made in published.iter().take(1) {
-        tell(&format!(
-            "CRL number {} of the {} intermediate lists it.",
-            made.crl.number,
-            made.issuer.as_str()
-        ));
-    }
-    Ok(())
-}
-
-const NOT_LISTED: &str =
-    "Followers of the journal refuse it from now on. The CRL does not list it yet";
-
-fn reason(text: &str) -> Result<RevocationReason, String> {
-    text.parse::<RevocationReason>()
-        .map_err(|error| error.to_string())
 }

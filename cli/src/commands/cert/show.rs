@@ -107,13 +107,13 @@ fn print_linked(
 }
 
 /// The serial numbers of what came before a certificate and after it.
-struct Links {
-    predecessor: Option<SerialNumber>,
+pub(crate) struct Links {
+    pub(crate) predecessor: Option<SerialNumber>,
     successors: Vec<SerialNumber>,
 }
 
 impl Links {
-    fn of(store: &Store, record: &CertificateRecord) -> Result<Self, StoreError> {
+    pub(crate) fn of(store: &Store, record: &CertificateRecord) -> Result<Self, StoreError> {
         let successors = store.successors(record)?;
         Ok(Self {
             predecessor: store.predecessor(record)?.map(|one| one.serial),
@@ -121,7 +121,7 @@ impl Links {
         })
     }
 
-    fn add_to(&self, mut json: Value) -> Value {
+    pub(crate) fn add_to(&self, mut json: Value) -> Value {
         json["predecessor"] = json!(self.predecessor);
         json["successors"] = json!(self.successors);
         json
@@ -215,6 +215,7 @@ pub(crate) fn json(record: &CertificateRecord, now: u64) -> Value {
         "issuer": record.issuer.as_str(),
         "profile": record.profile,
         "owner": record.owner,
+        "labels": serde_json::from_str::<Value>(&record.labels).unwrap_or_default(),
         "not_before": time::rfc3339(record.not_before),
         "not_after": time::rfc3339(record.not_after),
         "fingerprint": record.fingerprint,

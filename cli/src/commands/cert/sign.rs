@@ -6,6 +6,7 @@ use clap::Args;
 use postern_ca::files::{self, FileError};
 use postern_ca::{DEFAULT_PROFILE, IssuanceRequest, SubjectAltName, VerifiedCsr};
 
+use super::issue::profile;
 use super::{delivery, show};
 use crate::commands::{DONE, Outcome, owner};
 use crate::context::Context;
@@ -29,10 +30,10 @@ pub(crate) struct SignArgs {
     /// The common name, in place of the request's
     #[arg(long, value_name = "NAME")]
     cn: Option<String>,
-    /// What kind of certificate
-    #[arg(long, value_name = "PROFILE", default_value = DEFAULT_PROFILE)]
-    profile: String,
-    /// Who answers for it
+    /// What kind of certificate; without it, the one that the device was imported with, or service
+    #[arg(long, value_name = "PROFILE")]
+    profile: Option<String>,
+    /// Who answers for it; without it, who answers for the device
     #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
     /// A DNS name or address of a server; may be repeated
@@ -48,7 +49,9 @@ pub(crate) struct SignArgs {
 pub(crate) fn run(context: &Context, args: &SignArgs) -> Outcome {
     let authority = context.issuing_authority()?;
     let csr = VerifiedCsr::parse(&files::read(&args.csr)?)?;
-    let mut request = IssuanceRequest::from_csr(&csr, args.cn.as_deref(), &args.profile)?;
+    let mut request = IssuanceRequest::from_csr(&csr, args.cn.as_deref(), DEFAULT_PROFILE)?;
+    let name = request.common_name.common_name().as_str();
+    request.profile = profile(&authority, args.profile.as_deref(), name)?;
     request.owner.clone_from(&args.owner);
     let alt_names = args.san.iter().map(|san| SubjectAltName::parse(san));
     request.alt_names = alt_names.collect::<Result<_, _>>()?;

@@ -87,6 +87,7 @@ impl Playground {
             at: TokenOrigin::Gateway,
             life: Life::Limited(TokenClass::Ci.lifetime()),
             reason: None,
+            device: None,
         };
         let place = Destination::new_file(self.path("dev-token.headers"), SecretFormat::Headers);
         create_at_gateway(authority.unlock(None, now)?, &token, &place, now)?;

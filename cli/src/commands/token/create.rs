@@ -39,7 +39,7 @@ pub(crate) use minting::{Minting, Secret, is_orphan};
 /// The secret is delivered once, and only its SHA-256 is kept. The destination is tested before
 /// anything is minted. Class, owner and --at come from the [[token]] of that name in postern.toml
 /// where there is one. A token minted by Cloudflare gets an additive policy in each --app and is
-/// good at the gateway too. Run again after a failure, the command goes on where it stopped.
+/// good at the gateway too. With --device it is refused when that device is revoked. Run again after a failure, the command goes on where it stopped.
 /// Lifetimes: ci 90 days, service 180 days, high 30 days.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -70,6 +70,7 @@ pub(crate) struct CreateArgs {
 
 pub(crate) fn run(context: &Context, args: &CreateArgs) -> Outcome {
     let terms = args.terms.terms(context, &args.name)?;
+    terms.check_device(context)?;
     let _turn = Turn::of_token(context.home(), &args.name)?;
     let destination = args.delivery.required(Existing::Refused)?;
     match terms.at {

@@ -156,7 +156,7 @@ pub(super) fn print_tokens(
 
 const SCHEMA: &str = "postern.tokens/1";
 
-pub(super) fn state(token: &TokenRecord, now: u64) -> &'static str {
+pub(crate) fn state(token: &TokenRecord, now: u64) -> &'static str {
     match (token.expires_at <= now, token.enabled) {
         (true, _) => "expired",
         (false, true) => "enabled",

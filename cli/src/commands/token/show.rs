@@ -128,6 +128,9 @@ impl Shown {
         if let Some(reason) = labels.get("reason").and_then(Value::as_str) {
             self.field("reason", reason.to_owned());
         }
+        if let Some(device) = token.device() {
+            self.field("device", device);
+        }
         self.json = json!({
             "client_id": token.client_id,
             "state": super::list::state(token, now),

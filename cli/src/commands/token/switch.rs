@@ -80,12 +80,9 @@ pub(crate) fn disable(context: &Context, args: &DisableArgs) -> Outcome {
     let now = time::now();
     authority.disable_token(&args.name, now)?;
     if let Some(token) = at_cloudflare(&authority, &args.name)? {
-        disable_at_cloudflare(context, args, &authority, &token).map_err(|error| {
-            error.partly(format!(
-                "gateways refuse {0} from now on; Cloudflare admits it until `postern cloudflare apply`, or this command again, reaches it",
-                args.name
-            ))
-        })?;
+        let connect = || args.cloudflare.connect_to(context, &token.object);
+        disable_at_cloudflare(&authority, &args.name, &token, connect)
+            .map_err(|error| not_there(error, &args.name))?;
     }
     let name = &args.name;
     tell(&format!(
@@ -111,24 +108,53 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// Disables tokens at Cloudflare that were refused here by a revocation; without an edge, that is
+/// left pending. All are tried: one that fails keeps no other from being disabled.
+pub(crate) fn disable_at_edge(
+    authority: &CertificateAuthority,
+    edge: Option<&CloudflareArgs>,
+    names: impl Iterator<Item = TokenName>,
+) -> Result<(), CommandError> {
+    let mut failed = Ok(());
+    for name in names {
+        let Some(token) = at_cloudflare(authority, &name)? else {
+            continue;
+        };
+        let Some(edge) = edge else {
+            leave_pending(authority, &name)?;
+            continue;
+        };
+        let connect = || edge.connect_unattended(token.object.account.clone());
+        match disable_at_cloudflare(authority, &name, &token, connect) {
+            Ok(()) => tell(&format!("{name} is disabled at Cloudflare too.")),
+            Err(error) => failed = failed.and(Err(not_there(error, &name))),
+        }
+    }
+    failed
+}
+
 /// The change is pending from before it is tried: no crash forgets it.
 fn disable_at_cloudflare(
-    context: &Context,
-    args: &DisableArgs,
     authority: &CertificateAuthority,
+    name: &TokenName,
     token: &AtCloudflare,
+    connect: impl FnOnce() -> Result<Edge, CommandError>,
 ) -> Result<(), CommandError> {
-    clear_pending(authority, &args.name)?;
+    leave_pending(authority, name)?;
+    set(&connect()?, name, &token.id, Switch::Off)?;
+    clear_pending(authority, name)
+}
+
+fn leave_pending(authority: &CertificateAuthority, name: &TokenName) -> Result<(), CommandError> {
+    clear_pending(authority, name)?;
     authority.store().add_edge_pending(EdgeChange {
-        what: format!("disable the service token {} at Cloudflare", args.name),
+        what: format!("disable the service token {name} at Cloudflare"),
         cause: DISABLED.to_owned(),
-        names: vec![args.name.to_string()],
+        names: vec![name.to_string()],
         since: time::now(),
         by: Actor::current().to_string(),
     })?;
-    let edge = args.cloudflare.connect_to(context, &token.object)?;
-    set(&edge, &args.name, &token.id, Switch::Off)?;
-    clear_pending(authority, &args.name)
+    Ok(())
 }
 
 /// Forgets what was pending of this token: it was done, or something later takes its place.
@@ -183,6 +209,12 @@ fn at_cloudflare(
         let id = object.remote_id.clone()?;
         Some(AtCloudflare { object, id })
     }))
+}
+
+fn not_there(error: CommandError, name: &TokenName) -> CommandError {
+    error.partly(format!(
+        "gateways refuse {name} from now on; Cloudflare admits it until `postern cloudflare apply`, or this command again, reaches it"
+    ))
 }
 
 fn only_here(error: CommandError) -> CommandError {

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use postern_ca::TokenRecord;
 use postern_policy::config::{ServiceTokenSettings, TokenClass, TokenOrigin};
 use postern_policy::{TokenName, check_token_name};
-use serde_json::json;
+use serde_json::Value;
 
 use crate::commands::owner;
 use crate::context::Context;
@@ -25,6 +25,9 @@ pub(crate) struct TermsArgs {
     /// Who answers for it
     #[arg(long, value_name = "OWNER", value_parser = owner)]
     owner: Option<String>,
+    /// The device it belongs to, and is refused with when that is revoked
+    #[arg(long, value_name = "NAME")]
+    device: Option<String>,
     /// Take a name that is not <team>-<purpose>-<env>; needs --reason
     #[arg(long, requires = "reason")]
     allow_name: bool,
@@ -82,6 +85,8 @@ pub(crate) struct Terms {
     pub(crate) at: TokenOrigin,
     pub(crate) life: Life,
     pub(crate) reason: Option<String>,
+    /// Which device it belongs to.
+    pub(crate) device: Option<String>,
 }
 
 impl TermsArgs {
@@ -108,6 +113,7 @@ impl TermsArgs {
             owner: self.owner.clone().or(declared.map(|token| token.owner)),
             life: self.life.life(class)?,
             reason: self.life.reason.clone(),
+            device: self.device.clone(),
         })
     }
 }
@@ -136,12 +142,25 @@ impl LifeArgs {
 }
 
 impl Terms {
-    /// The labels of the record: why rules were set aside, where they were.
-    pub(crate) fn labels(&self) -> String {
-        match &self.reason {
-            Some(reason) => json!({ "reason": reason }).to_string(),
-            None => String::from("{}"),
+    /// The device must be there, and not revoked: known before anything is minted for it.
+    pub(crate) fn check_device(&self, context: &Context) -> Result<(), CommandError> {
+        match &self.device {
+            Some(device) => Ok(context.authority()?.check_device(device)?),
+            None => Ok(()),
         }
+    }
+
+    /// The labels of the record: why rules were set aside, where they were, and whose it is.
+    pub(crate) fn labels(&self) -> String {
+        let labels = [
+            ("reason", &self.reason),
+            (TokenRecord::DEVICE_LABEL, &self.device),
+        ];
+        let told = labels.into_iter().filter_map(|(key, value)| {
+            let value = value.as_deref()?;
+            Some((key.to_owned(), Value::from(value)))
+        });
+        Value::Object(told.collect()).to_string()
     }
 }
 

@@ -149,6 +149,7 @@ fn terms(args: &RotateArgs) -> Result<Terms, CommandError> {
         at: TokenOrigin::Cloudflare,
         life: Life::Limited(LIFE),
         reason: args.reason.clone(),
+        device: None,
     })
 }
 

@@ -124,6 +124,7 @@ impl Runner<'_> {
         Ok(Terms {
             name,
             class,
+            device: token.device(),
             owner: token.owner,
             at: self.journal.rotation.plan.origin,
             life: Life::Limited(class.lifetime()),
