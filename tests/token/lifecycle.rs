@@ -73,6 +73,34 @@ fn a_pending_disable_is_finished_by_the_next_round_of_sync() {
 }
 
 #[test]
+fn of_several_pending_disables_one_that_fails_does_not_stop_the_others() {
+    let stage = Stage::new();
+    let names = ["ci-first-prod", "ci-second-prod", "ci-third-prod"];
+    for name in names {
+        let create = ["token", "create", name, "--at", "cloudflare", "--out", name];
+        stage.run(&create).expect_code(0);
+        let mut cut_off = stage.command(&["token", "disable", name]);
+        cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:9");
+        postern_tests::Output::of(&mut cut_off).expect_code(7);
+    }
+    // In use again since: what was pending of it is done with.
+    stage.run(&["token", "enable", names[2]]).expect_code(0);
+    let refusing = Fault::on("PUT", "*/service_tokens/*", Effect::Forbidden);
+    stage.emulator.inject(refusing);
+    let told = stage.run(&["cloudflare", "sync", "--once"]);
+    assert_ne!(told.code, Some(0), "{}", told.stderr);
+    let enabled = |name: &str| {
+        let tokens = stage.tokens();
+        tokens.iter().find(|token| token["name"] == name).unwrap()["enabled"] == true
+    };
+    assert_eq!(names.map(enabled), [true, false, true]);
+    let status = stage.run(&["status", "-o", "json"]).json();
+    let pending = status["edge_pending"].as_array().unwrap();
+    assert_eq!(pending.len(), 1);
+    assert!(pending[0].to_string().contains(names[0]), "{}", pending[0]);
+}
+
+#[test]
 fn in_another_account_a_token_is_not_looked_for_and_not_taken_for_gone() {
     let stage = Stage::new();
     stage.create(&["--out", "token"]).expect_code(0);

@@ -13,3 +13,4 @@ mod probe;
 mod rotate;
 mod snippet;
 mod support;
+mod turns;

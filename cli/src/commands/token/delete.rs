@@ -1,5 +1,7 @@
 //! `postern token delete`
 
+use std::path::Path;
+
 use clap::Args;
 use postern_ca::{CertificateAuthority, EdgeObject};
 use postern_cloudflare::ApiErrorKind;
@@ -11,6 +13,7 @@ use super::policies::Policies;
 use super::record::{EdgeRecord, recorded_anywhere};
 use super::steps::Steps;
 use super::switch::clear_pending;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
@@ -38,6 +41,7 @@ pub(crate) struct DeleteArgs {
 pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
     let authority = context.authority()?;
     let name = &args.name;
+    let _turn = Turn::of_token(context.home(), name)?;
     match recorded_anywhere(authority.store(), name)? {
         Some(object) => {
             let edge = args.cloudflare.connect_to(context, &object)?;
@@ -68,6 +72,7 @@ pub(crate) fn delete_here(
 
 /// The removal of a token from Cloudflare.
 pub(crate) struct Removal<'a> {
+    home: &'a Path,
     edge: &'a Edge,
     record: EdgeRecord<'a>,
     name: &'a TokenName,
@@ -86,6 +91,7 @@ impl<'a> Removal<'a> {
             account: &edge.account,
         };
         Self {
+            home: authority.home().path(),
             edge,
             record,
             name,
@@ -152,6 +158,7 @@ impl<'a> Removal<'a> {
     /// Takes the token out of our policies.
     pub(crate) fn detach(&self) -> Result<(), CommandError> {
         Policies {
+            home: self.home,
             edge: self.edge,
             record: self.record,
             steps: self.steps,

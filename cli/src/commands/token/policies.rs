@@ -1,6 +1,8 @@
 //! A token's policies at Cloudflare: one of its own in each application, never in somebody
 //! else's.
 
+use std::path::Path;
+
 use postern_ca::EdgeObject;
 use postern_cloudflare::access::{AccessPolicy, App};
 use postern_cloudflare::minting::{PolicyPlace, place_token_policy, token_policy};
@@ -9,11 +11,14 @@ use postern_policy::TokenName;
 use super::record::EdgeRecord;
 use super::steps::Steps;
 use crate::cloudflare::Edge;
+use crate::cloudflare::lock::Turn;
 use crate::error::{CommandError, Kind};
 
 /// The policies of tokens in one account.
 #[derive(Clone, Copy)]
 pub(crate) struct Policies<'a> {
+    /// Where writers of the account's policies wait for each other.
+    pub(crate) home: &'a Path,
     pub(crate) edge: &'a Edge,
     pub(crate) record: EdgeRecord<'a>,
     pub(crate) steps: Steps,
@@ -34,6 +39,7 @@ impl Policies<'_> {
         opened.collect()
     }
 
+    /// The same for one application; an `apply` that places policies there is waited for.
     pub(crate) fn open_one(
         &self,
         name: &TokenName,
@@ -41,6 +47,7 @@ impl Policies<'_> {
         app: &str,
         precedence: Option<u64>,
     ) -> Result<String, CommandError> {
+        let _turn = Turn::at_edge(self.home)?;
         let recorded = self.record.policy(name, app)?;
         if let Some(policy) = self.still_there(recorded.as_ref(), app)? {
             return self.as_we_made_it(name, token_id, app, &policy);
@@ -72,6 +79,7 @@ impl Policies<'_> {
 
     /// Removes the policies that are ours and name the token; what is gone already is fine.
     pub(crate) fn close(&self, name: &TokenName) -> Result<(), CommandError> {
+        let _turn = Turn::at_edge(self.home)?;
         let scope = self.edge.scope();
         for policy in self.record.policies(name)? {
             if let (Some(id), Some(app)) = (&policy.remote_id, &policy.parent) {

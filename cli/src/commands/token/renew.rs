@@ -8,6 +8,7 @@ use postern_policy::TokenName;
 use super::record::recorded_anywhere;
 use super::terms::{Life, LifeArgs};
 use crate::cloudflare::CloudflareArgs;
+use crate::cloudflare::lock::Turn;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
@@ -39,6 +40,7 @@ pub(crate) struct RenewArgs {
 
 pub(crate) fn run(context: &Context, args: &RenewArgs) -> Outcome {
     let authority = context.authority()?;
+    let _turn = Turn::of_token(context.home(), &args.name)?;
     let token = super::find(&authority, &args.name)?;
     let life = args.life.life(super::class_of(&token))?;
     let passphrase = args.passphrase.unlocking(&authority)?;

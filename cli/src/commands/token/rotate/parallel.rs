@@ -6,6 +6,7 @@ use postern_policy::config::TokenOrigin;
 use postern_policy::{TokenName, successor_name};
 
 use super::runner::Runner;
+use crate::cloudflare::lock::Turn;
 use crate::commands::token::create::Minting;
 use crate::commands::token::create::fresh_credentials;
 use crate::commands::token::delete::{Removal, delete_here};
@@ -21,6 +22,7 @@ impl Runner<'_> {
     /// Mints `NAME-v2` and opens to it what the old token opens.
     pub(super) fn mint_successor(&mut self) -> Result<(), CommandError> {
         let terms = self.successor_terms()?;
+        let _turn = Turn::of_token(self.tools.context.home(), &terms.name)?;
         if self.journal.rotation.successor.is_none() {
             self.journal.rotation.successor = Some(Successor {
                 name: terms.name.to_string(),
@@ -50,6 +52,7 @@ impl Runner<'_> {
         let minted = minting.mint(minting.earlier()?)?;
         minting.admit(self.tools.unlock()?, &minted.token, &minted.secret)?;
         let policies = Policies {
+            home: self.tools.context.home(),
             edge,
             record,
             steps: self.tools.steps,
@@ -165,6 +168,7 @@ impl Runner<'_> {
             return Ok(());
         }
         let name = self.name_of_new()?;
+        let _turn = Turn::of_token(tools.context.home(), &name)?;
         if let Some(edge) = &tools.edge
             && let Some(object) = recorded_anywhere(tools.authority.store(), &name)?
         {
