@@ -12,5 +12,6 @@ mod lifecycle;
 mod probe;
 mod rotate;
 mod snippet;
+mod succession;
 mod support;
 mod turns;

@@ -25,6 +25,7 @@ mod terms;
 mod test;
 
 pub(crate) use create::create_at_gateway;
+pub(crate) use rotate::successors;
 pub(crate) use switch::finish_pending;
 pub(crate) use terms::{Life, Terms};
 

@@ -23,6 +23,9 @@ mod parallel;
 mod runner;
 mod start;
 mod status;
+mod succession;
+
+pub(crate) use succession::successors;
 
 /// Give a token a new secret, and retire the old one when it is no longer in use
 ///

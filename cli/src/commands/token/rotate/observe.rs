@@ -105,6 +105,10 @@ impl Runner<'_> {
     }
 
     fn judge(&self) -> Result<Judgement, CommandError> {
+        // What gateways refuse must not be all that is left.
+        if let Some(told) = self.still_to_write()? {
+            return Ok(Judgement::Waiting(told));
+        }
         let rotation = &self.journal.rotation;
         let now = time::now();
         if rotation.old_has_ended(now) {

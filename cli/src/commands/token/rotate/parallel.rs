@@ -6,6 +6,7 @@ use postern_policy::config::TokenOrigin;
 use postern_policy::{TokenName, successor_name};
 
 use super::runner::Runner;
+use super::succession;
 use crate::cloudflare::lock::Turn;
 use crate::commands::token::create::Minting;
 use crate::commands::token::create::fresh_credentials;
@@ -102,11 +103,37 @@ impl Runner<'_> {
 
     /// Gateways, and `cloudflare apply`, know the policies of the file only.
     fn tell_of_policies(&self, terms: &Terms) -> Result<(), CommandError> {
-        let told = format!(
-            "name {} beside {} in the policies of postern.toml: gateways refuse it until then",
-            terms.name, self.tools.name
-        );
-        self.tools.steps.warn("policy", &told)
+        let (tools, new) = (&self.tools, &terms.name);
+        let told = match succession::left_behind(tools.context, tools.name, new) {
+            None => succession::advice(
+                tools.name,
+                new,
+                &[String::from("the policies of postern.toml")],
+            ),
+            Some(places) if places.is_empty() => return Ok(()),
+            Some(places) => succession::advice(tools.name, new, &places),
+        };
+        tools.steps.warn("policy", &told)
+    }
+
+    /// The policies of the file that name the old token and not the second one.
+    pub(super) fn left_behind(&self) -> Result<Vec<String>, CommandError> {
+        if self.journal.rotation.successor.is_none() {
+            return Ok(Vec::new());
+        }
+        let (tools, new) = (&self.tools, self.name_of_new()?);
+        let places = succession::left_behind(tools.context, tools.name, &new);
+        Ok(places.unwrap_or_default())
+    }
+
+    /// What is still to be written into the file, if anything is.
+    pub(super) fn still_to_write(&self) -> Result<Option<String>, CommandError> {
+        let places = self.left_behind()?;
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let new = self.name_of_new()?;
+        Ok(Some(succession::advice(self.tools.name, &new, &places)))
     }
 
     /// The name that the new secret goes by.

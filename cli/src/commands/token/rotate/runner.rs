@@ -254,6 +254,10 @@ impl<'a> Runner<'a> {
             .successor
             .as_ref()
             .map(|successor| successor.name.as_str());
+        let unnamed_in = self.left_behind()?;
+        if let Some(told) = self.still_to_write()? {
+            self.tools.steps.warn("policy", &told)?;
+        }
         print_object(
             self.tools.context.format,
             "postern.rotation/1",
@@ -268,6 +272,7 @@ impl<'a> Runner<'a> {
                 "token": self.tools.name.as_str(),
                 "stage": rotation.stage(),
                 "successor": name,
+                "unnamed_in": unnamed_in,
                 "destination": rotation.destination,
                 "evidence": rotation.evidence,
             }),
