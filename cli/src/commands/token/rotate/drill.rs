@@ -162,8 +162,8 @@ fn planned(args: &RotateArgs) -> Rotation {
         cause: RotationCause::Drill,
         order: RotationOrder::MintFirst,
         reason: args.reason.clone(),
-        overlap: args.overlap.as_secs(),
-        quiet_for: args.quiet_for.as_secs(),
+        overlap: args.overlap().as_secs(),
+        quiet_for: args.quiet_for().as_secs(),
     };
     Rotation::new(plan, Vec::new())
 }

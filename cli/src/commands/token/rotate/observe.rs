@@ -1,7 +1,7 @@
 //! The evidence that an old secret may go.
 
 use postern_cloudflare::access::{LoginEvent, LoginQuery};
-use postern_cloudflare::rotation::{Judgement, RotationCause, RotationMode, Sighting, judge};
+use postern_cloudflare::rotation::{Judgement, RotationCause, Sighting, judge};
 
 use super::runner::{Effect, Runner};
 use crate::cloudflare::Edge;
@@ -11,15 +11,11 @@ use crate::error::{CommandError, Kind};
 use crate::time;
 
 impl Runner<'_> {
-    /// Tries the new secret, then looks whether the old one may go.
+    /// Tries the new secret, then looks whether the old one may go; of a compromise, whether it has
+    /// gone.
     pub(super) fn observe(&mut self) -> Result<Effect, CommandError> {
         let tested = self.try_new()?;
-        let mode = self.journal.rotation.plan.mode;
         let judgement = match self.journal.rotation.plan.cause {
-            // The old token is refused when it is retired, and not before.
-            RotationCause::Compromised if mode == RotationMode::Parallel => {
-                Judgement::Sufficient(format!("compromised: {tested}"))
-            }
             RotationCause::Compromised => Judgement::Sufficient(self.prove_old_refused(&tested)?),
             RotationCause::Drill => Judgement::Sufficient(format!("drill: {tested}")),
             RotationCause::Scheduled | RotationCause::Departure | RotationCause::Decommission => {
@@ -78,7 +74,7 @@ impl Runner<'_> {
     }
 
     /// A secret in wrong hands must be refused; whether it is can only be seen with it in hand.
-    pub(super) fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
+    fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
         let (Some(old), Some(url)) = (&self.old, self.tools.args.test.first()) else {
             let grounds =
                 format!("{tested}; the old one was not tried (it or a URL was not given)");
