@@ -31,7 +31,7 @@ pub(crate) use terms::{Life, Terms};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
-    Create(create::CreateArgs),
+    Create(Box<create::CreateArgs>),
     List(list::ListArgs),
     Show(show::ShowArgs),
     Test(test::TestArgs),

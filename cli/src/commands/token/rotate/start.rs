@@ -16,7 +16,6 @@ use crate::commands::token::delete::Removal;
 use crate::commands::token::record::recorded_anywhere;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::delivery::Existing;
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
 
@@ -124,7 +123,7 @@ fn check(
     }
     let destination = args
         .delivery
-        .required(Existing::Replaced)?
+        .required(tools.predecessors(rotation)?)?
         .for_token(tools.name);
     destination.test()?;
     tools.unlock()?;
