@@ -12,7 +12,7 @@ use postern_policy::config::TokenOrigin;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use evidence::{Judgement, Sighting, judge};
+pub use evidence::{Coverage, Judgement, Sighting, judge, not_quiet};
 
 /// What was asked for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]

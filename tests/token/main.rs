@@ -7,6 +7,7 @@
 
 mod create;
 mod delivery;
+mod evidence;
 mod faults;
 mod lifecycle;
 mod probe;

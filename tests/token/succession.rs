@@ -1,14 +1,8 @@
 //! After a rotation in parallel: the file that does not know the second token yet.
 
-use postern_tests::Output;
 use serde_json::{Value, json};
 
 use crate::support::{HOST, NAME, Stage};
-
-fn rotate(stage: &Stage, more: &[&str]) -> Output {
-    let rotate = ["token", "rotate", NAME, "--out", "token"];
-    stage.run(&[&rotate[..], more].concat())
-}
 
 /// The application as the file has it, with a policy that names these tokens.
 fn configure(stage: &Stage, tokens: &[&str]) {
@@ -30,12 +24,11 @@ fn configure(stage: &Stage, tokens: &[&str]) {
 fn a_successor_that_the_file_does_not_name_is_told_everywhere_and_apply_leaves_it_alone() {
     const SUCCESSOR: &str = "ci-deploy-prod-v2";
     const PLACE: &str = "api / machines";
-    let stage = Stage::new();
-    stage.create(&["--out", "token"]).expect_code(0);
+    let stage = Stage::minted();
     configure(&stage, &[NAME]);
     stage.run(&["cloudflare", "apply"]).expect_code(0);
     // Mints, delivers, and waits for the file whatever the logs say.
-    let waiting = rotate(&stage, &["--parallel", "--quiet-for", "0s"]);
+    let waiting = stage.rotate(&["--parallel", "--quiet-for", "0s"]);
     let waiting = waiting.expect_code(10);
     for told in [SUCCESSOR, PLACE, "gateways refuse it until then"] {
         assert!(waiting.stderr.contains(told), "{}", waiting.stderr);
@@ -59,7 +52,7 @@ fn a_successor_that_the_file_does_not_name_is_told_everywhere_and_apply_leaves_i
     for forced in [false, true] {
         if forced {
             let more = ["--resume", "--force", "--reason", "a test"];
-            let done = rotate(&stage, &more).expect_code(0);
+            let done = stage.rotate(&more).expect_code(0);
             assert!(done.stderr.contains(PLACE), "{}", done.stderr);
             assert_eq!(stage.record(NAME), Value::Null);
         }

@@ -1,7 +1,9 @@
 //! The evidence that an old secret may go.
 
 use postern_cloudflare::access::{LoginEvent, LoginQuery};
-use postern_cloudflare::rotation::{Judgement, RotationCause, Sighting, judge};
+use postern_cloudflare::rotation::{
+    Coverage, Judgement, RotationCause, Sighting, judge, not_quiet,
+};
 
 use super::runner::{Effect, Runner};
 use crate::cloudflare::Edge;
@@ -122,17 +124,18 @@ impl Runner<'_> {
 
     /// At Cloudflare the old secret is over. Retiring ends it at gateways too, where it may be in use.
     fn judge_ended(&self, now: u64) -> Result<Judgement, CommandError> {
+        let ended = "the overlap is over: the old secret ended at Cloudflare by itself";
+        let Some(sighting) = self.at_gateways()? else {
+            return Ok(Judgement::Sufficient(format!(
+                "{ended}; no gateway's events were looked at"
+            )));
+        };
         let quiet_for = self.journal.rotation.plan.quiet_for;
-        let seen = self.at_gateways()?.and_then(|gateways| gateways.old);
-        let busy = seen.filter(|seen| *seen > now.saturating_sub(quiet_for));
-        Ok(match busy {
-            Some(seen) => Judgement::Waiting(format!(
-                "the old secret ended at Cloudflare, and gateways saw it {} s ago: quiet is {quiet_for} s",
-                now.saturating_sub(seen)
-            )),
-            None => Judgement::Sufficient(String::from(
-                "the overlap is over: the old secret ended at Cloudflare by itself",
-            )),
+        Ok(match not_quiet(&[sighting], quiet_for, now) {
+            Some(why) => Judgement::Waiting(why),
+            None => {
+                Judgement::Sufficient(format!("{ended}, and no gateway saw it for {quiet_for} s"))
+            }
         })
     }
 
@@ -145,8 +148,7 @@ impl Runner<'_> {
         if let (Some((edge, old)), Some(new)) = (self.tools.at_edge(&self.journal.rotation), new) {
             sightings.push(Sighting {
                 source: String::from("Cloudflare's log"),
-                // It is asked for all of the quiet time.
-                since: None,
+                coverage: Coverage::Sampled,
                 new: self.seen_at_edge(edge, new)?,
                 old: self.seen_at_edge(edge, old)?,
             });
@@ -170,7 +172,7 @@ impl Runner<'_> {
             .filter_map(|old| evidence.secret_seen(old));
         Ok(Some(Sighting {
             source: String::from("the gateways' events"),
-            since: evidence.since(),
+            coverage: Coverage::Since(evidence.since().unwrap_or_else(time::now)),
             new: rotation.new.and_then(|new| evidence.secret_seen(&new)),
             old: old.max(),
         }))
