@@ -176,7 +176,7 @@ fn cells(token: &TokenRecord, now: u64) -> Vec<String> {
     ]
 }
 
-fn json(token: &TokenRecord, now: u64) -> Value {
+pub(super) fn json(token: &TokenRecord, now: u64) -> Value {
     json!({
         "name": token.name.as_str(),
         "state": state(token, now),

@@ -5,6 +5,7 @@ use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObject, EdgePendin
 use postern_cloudflare::access::ServiceTokenUpdate;
 use postern_policy::TokenName;
 
+use super::list;
 use super::record::recorded_anywhere;
 use crate::cloudflare::lock::Turn;
 use crate::cloudflare::{CloudflareArgs, Edge};
@@ -73,7 +74,9 @@ pub(crate) fn enable(context: &Context, args: &EnableArgs) -> Outcome {
         set(&edge, &args.name, &token.id, Switch::On).map_err(only_here)?;
         clear_pending(&authority, &args.name)?;
     }
-    tell(&format!("{} is accepted from now on.", args.name));
+    let text = format!("{} is accepted from now on.", args.name);
+    let token = super::find(&authority, &args.name)?;
+    super::print_changed(context, &text, list::json(&token, now))?;
     DONE
 }
 
@@ -87,9 +90,9 @@ pub(crate) fn disable(context: &Context, args: &DisableArgs) -> Outcome {
             "gateways refuse {name} from now on; Cloudflare admits it until `postern cloudflare apply`, or this command again, reaches it"
         ))
     })?;
-    tell(&format!(
-        "{name} is refused from now on; `postern token enable {name}` lifts it."
-    ));
+    let text = format!("{name} is refused from now on; `postern token enable {name}` lifts it.");
+    let token = super::find(&authority, name)?;
+    super::print_changed(context, &text, list::json(&token, time::now()))?;
     DONE
 }
 
