@@ -261,6 +261,7 @@ fn every_call_of_a_tokens_whole_life_is_one_that_the_api_documents() {
     ];
     for step in [
         &["token", "show", NAME][..],
+        &["token", "list", "--unused", "30d"],
         &["token", "renew", NAME],
         &["token", "disable", NAME],
         &["token", "enable", NAME],

@@ -16,3 +16,4 @@ mod snippet;
 mod succession;
 mod support;
 mod turns;
+mod unused;
