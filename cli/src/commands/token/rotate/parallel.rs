@@ -58,10 +58,7 @@ impl Runner<'_> {
             record,
             steps: self.tools.steps,
         };
-        for policy in record.policies(self.tools.name)? {
-            let app = policy.parent.as_deref().unwrap_or_default();
-            policies.open_one(&terms.name, minted.token.id(), app, None)?;
-        }
+        policies.open_as(self.tools.name, &terms.name, minted.token.id())?;
         self.tell_of_policies(terms)?;
         let credentials = minted.secret.known().ok_or_else(|| no_journal("secret"))?;
         self.journal.rotation.new = Some(credentials.hash());
