@@ -12,12 +12,14 @@ mod pipe;
 use std::fmt;
 use std::io::{IsTerminal, stdout};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use postern_policy::TokenName;
 
 use crate::error::CommandError;
 use crate::output::print;
+use crate::time;
 
 pub(crate) use credentials::Credentials;
 pub(crate) use file::Existing;
@@ -32,6 +34,9 @@ pub(crate) struct DeliveryArgs {
     /// The command that gets the secret on its standard input, run by `sh -c`
     #[arg(long, value_name = "CMD", group = "destination")]
     pipe: Option<String>,
+    /// How long the command of --pipe may take
+    #[arg(long, value_name = "TIME", default_value = "5m", value_parser = time::parse_duration)]
+    pipe_timeout: Duration,
     /// Show the secret, once; on a terminal only
     #[arg(long, group = "destination")]
     reveal: bool,
@@ -50,7 +55,7 @@ pub(crate) struct Destination {
 #[derive(Debug, Clone)]
 enum Place {
     File(PathBuf, Existing),
-    Pipe(String),
+    Pipe(String, Duration),
     Terminal,
 }
 
@@ -59,7 +64,7 @@ impl DeliveryArgs {
     pub(crate) fn destination(&self, existing: Existing) -> Option<Destination> {
         let place = match (&self.out, &self.pipe, self.reveal) {
             (Some(path), _, _) => Place::File(path.clone(), existing),
-            (None, Some(command), _) => Place::Pipe(command.clone()),
+            (None, Some(command), _) => Place::Pipe(command.clone(), self.pipe_timeout),
             (None, None, true) => Place::Terminal,
             (None, None, false) => return None,
         };
@@ -102,7 +107,7 @@ impl Destination {
     /// A secret that nobody is to have: a rehearsal's.
     pub(crate) fn discarding() -> Self {
         Self {
-            place: Place::Pipe(String::from("cat >/dev/null")),
+            place: Place::Pipe(String::from("cat >/dev/null"), DISCARD_TIMEOUT),
             format: SecretFormat::Pair,
         }
     }
@@ -115,7 +120,7 @@ impl Destination {
                 let file = name.as_str().replace(std::path::is_separator, "_");
                 Place::File(path.join(file), existing)
             }
-            place @ (Place::File(..) | Place::Pipe(_) | Place::Terminal) => place,
+            place @ (Place::File(..) | Place::Pipe(..) | Place::Terminal) => place,
         };
         Self { place, ..self }
     }
@@ -123,8 +128,8 @@ impl Destination {
     /// Whether a secret could be delivered now. Nothing stays behind.
     pub(crate) fn test(&self) -> Result<(), CommandError> {
         match &self.place {
-            Place::File(path, existing) => file::test(path, *existing),
-            Place::Pipe(command) => pipe::test(command),
+            Place::File(path, existing) => file::test(path, existing),
+            Place::Pipe(command, _) => pipe::test(command),
             Place::Terminal if stdout().is_terminal() => Ok(()),
             Place::Terminal => Err(CommandError::usage(
                 "--reveal shows the secret on a terminal, and standard output is none",
@@ -137,7 +142,7 @@ impl Destination {
     pub(crate) fn file(&self) -> Option<&Path> {
         match &self.place {
             Place::File(path, _) => Some(path),
-            Place::Pipe(_) | Place::Terminal => None,
+            Place::Pipe(..) | Place::Terminal => None,
         }
     }
 
@@ -145,7 +150,7 @@ impl Destination {
     pub(crate) fn delivered(&self) -> Option<Credentials> {
         match &self.place {
             Place::File(path, _) => Credentials::read(path).ok(),
-            Place::Pipe(_) | Place::Terminal => None,
+            Place::Pipe(..) | Place::Terminal => None,
         }
     }
 
@@ -157,8 +162,14 @@ impl Destination {
     ) -> Result<(), CommandError> {
         let text = self.format.write(name, credentials);
         match &self.place {
-            Place::File(path, existing) => file::deliver(path, &text, *existing),
-            Place::Pipe(command) => pipe::deliver(command, name, &text, credentials.expose()),
+            Place::File(path, existing) => file::deliver(path, &text, existing),
+            Place::Pipe(command, limit) => {
+                let hand_over = pipe::HandOver {
+                    command,
+                    limit: *limit,
+                };
+                hand_over.deliver(name, &text, credentials.expose())
+            }
             Place::Terminal => print(&text),
         }
     }
@@ -176,8 +187,11 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
             Place::File(path, _) => write!(f, "{}", path.display()),
-            Place::Pipe(command) => write!(f, "the command `{command}`"),
+            Place::Pipe(command, _) => write!(f, "the command `{command}`"),
             Place::Terminal => f.write_str("the terminal"),
         }
     }
 }
+
+/// It only reads.
+const DISCARD_TIMEOUT: Duration = Duration::from_secs(60);

@@ -57,6 +57,17 @@ impl EventsArgs {
         self.events.is_empty()
     }
 
+    /// The same, and nothing where no file is named anywhere.
+    pub(crate) fn read_if_known(
+        &self,
+        context: &Context,
+    ) -> Result<Option<Evidence>, CommandError> {
+        if self.events.is_empty() && known(context)?.is_none() {
+            return Ok(None);
+        }
+        self.read(context).map(Some)
+    }
+
     /// Reads the files named, or the one that the configuration names.
     pub(crate) fn read(&self, context: &Context) -> Result<Evidence, CommandError> {
         let mut evidence = Evidence::default();
@@ -70,10 +81,13 @@ impl EventsArgs {
     }
 }
 
-fn configured(context: &Context) -> Result<PathBuf, CommandError> {
+fn known(context: &Context) -> Result<Option<PathBuf>, CommandError> {
     let config = context.optional_config()?;
-    let file = config.and_then(|config| config.events_file());
-    file.ok_or_else(|| {
+    Ok(config.and_then(|config| config.events_file()))
+}
+
+fn configured(context: &Context) -> Result<PathBuf, CommandError> {
+    known(context)?.ok_or_else(|| {
         CommandError::usage("no file of gateway events is known to look for evidence in")
             .hint("name it with --events, or write `[gateway] events` in postern.toml")
     })

@@ -1,8 +1,9 @@
 //! What Access is to hold.
 
 use std::collections::BTreeSet;
+use std::fmt;
 
-use postern_policy::{ApplicationName, Decision, Fingerprint};
+use postern_policy::{ApplicationName, Decision, Fingerprint, TokenName};
 
 use crate::access::AccessRule;
 
@@ -112,4 +113,26 @@ pub struct Statement {
     pub gateway_only: Vec<String>,
     /// What the operator should do about it.
     pub remarks: Vec<String>,
+    /// The tokens of the policy whose successors it does not name.
+    pub unnamed: Vec<UnnamedSuccessor>,
+}
+
+/// A token that a policy names, and the second one that takes its place, which the policy does not.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UnnamedSuccessor {
+    /// The token.
+    pub token: TokenName,
+    /// The one that a parallel rotation minted.
+    pub successor: TokenName,
+}
+
+impl fmt::Display for UnnamedSuccessor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { token, successor } = self;
+        write!(
+            f,
+            "names service token {token} and not its successor {successor}, which is in use: write it \
+             in, or gateways refuse it; what a rotation opened to it at the edge, `apply` leaves alone"
+        )
+    }
 }

@@ -33,6 +33,7 @@ pub use chain::{Chain, ChainError};
 pub use client::{ApiToken, Client, ClientOptions, Pace, Scope};
 pub use desired::{
     AppReference, Desired, DesiredApplication, DesiredAuthority, DesiredPolicy, Manager, Statement,
+    UnnamedSuccessor,
 };
 pub use error::{ApiError, ApiErrorKind};
 pub use inventory::{ClientCertificate, Inventory, Standing};

@@ -5,7 +5,7 @@ mod tokens;
 
 use std::collections::BTreeSet;
 
-use crate::desired::Desired;
+use crate::desired::{Desired, Statement};
 use crate::ledger::Ledger;
 use crate::remote::Remote;
 
@@ -14,6 +14,8 @@ use crate::remote::Remote;
 pub struct Subject<'a> {
     /// What Access is to hold.
     pub desired: &'a Desired,
+    /// What each policy of the file amounts to.
+    pub statements: &'a [Statement],
     /// What it holds, every application included.
     pub remote: &'a Remote,
     /// What is ours of it.
@@ -46,6 +48,8 @@ pub enum EdgeLint {
     TokenShared,
     /// A token has ended or is disabled there, and a policy names it.
     TokenDead,
+    /// A policy names a token, and not the one that takes its place.
+    SuccessorUnnamed,
     /// A client id stands where the token's id belongs.
     ClientIdAsTokenId,
     /// A policy says `bypass`: not enforced and not logged.
@@ -73,6 +77,7 @@ impl EdgeLint {
             Self::TokenUnused => "edge-token-unused",
             Self::TokenShared => "edge-token-shared",
             Self::TokenDead => "edge-token-dead",
+            Self::SuccessorUnnamed => "edge-successor-unnamed",
             Self::ClientIdAsTokenId => "edge-client-id-as-token-id",
             Self::Bypass => "edge-bypass",
             Self::AnyValidServiceToken => "edge-any-valid-service-token",
@@ -97,6 +102,7 @@ impl EdgeLint {
             | Self::TokenUnused
             | Self::TokenShared
             | Self::TokenDead
+            | Self::SuccessorUnnamed
             | Self::RequireOnMachinePolicy
             | Self::RobotEmail
             | Self::NoSessionDuration => false,
@@ -121,6 +127,7 @@ pub struct EdgeFinding {
 pub fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
     let mut findings = policies::lint(subject);
     findings.extend(tokens::lint(subject));
+    findings.extend(tokens::successors(subject));
     findings
 }
 

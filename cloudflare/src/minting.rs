@@ -1,14 +1,15 @@
 //! Minting a service token at Cloudflare: the applications it is to open, its policy in each, and
 //! what an interrupted mint left behind.
 
+mod policy;
 mod uses;
 
-use serde_json::json;
 use thiserror::Error;
 
-use crate::access::{AccessPolicy, AccessRule, App, RuleList, ServiceToken};
+use crate::access::{App, ServiceToken};
 use crate::{ApiError, Client, Scope};
 
+pub use policy::{Conditions, PolicyPlace, TokenPolicy, token_policy_name};
 pub use uses::{TokenUse, TokenUses, UseKind};
 
 /// Why a token cannot be brought to an application.
@@ -30,26 +31,6 @@ pub enum MintingError {
         wanted: String,
         /// Their ids.
         ids: Vec<String>,
-    },
-}
-
-/// Where the policy of a token stands among those of an application.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum PolicyPlace {
-    /// It is there.
-    Present {
-        /// Its id.
-        id: String,
-    },
-    /// A policy of its name is there that does something else.
-    Taken {
-        /// Its id.
-        id: String,
-    },
-    /// It is not there; this place is free.
-    Free {
-        /// After every policy that is there.
-        precedence: u64,
     },
 }
 
@@ -75,48 +56,6 @@ pub async fn find_app(client: &Client, scope: &Scope, wanted: &str) -> Result<Ap
                 .map(|app| app.id().to_owned())
                 .collect(),
         }),
-    }
-}
-
-/// The name of the policy that admits a token: one for each token and application.
-pub fn token_policy_name(token: &str) -> String {
-    format!("{token} (service token)")
-}
-
-/// The policy that admits a token and nobody else.
-pub fn token_policy(token: &str, token_id: &str, precedence: u64) -> AccessPolicy {
-    let mut policy = AccessPolicy::default();
-    policy.set("name", json!(token_policy_name(token)));
-    policy.set("decision", json!("non_identity"));
-    let include = [AccessRule::ServiceToken(token_id.to_owned()).to_json()];
-    policy.set("include", json!(include));
-    policy.set("precedence", json!(precedence));
-    policy
-}
-
-/// Where the policy of a token stands, or could stand, among those of an application.
-pub fn place_token_policy(policies: &[AccessPolicy], token: &str, token_id: &str) -> PolicyPlace {
-    let name = token_policy_name(token);
-    let wanted = token_policy(token, token_id, 0);
-    let same = |policy: &AccessPolicy| {
-        policy.decision() == wanted.decision()
-            && RuleList::ALL
-                .iter()
-                .all(|&list| policy.rules(list) == wanted.rules(list))
-    };
-    if let Some(policy) = policies.iter().find(|policy| policy.name() == name) {
-        let id = policy.id().to_owned();
-        return if same(policy) {
-            PolicyPlace::Present { id }
-        } else {
-            PolicyPlace::Taken { id }
-        };
-    }
-    // Service Auth is asked before Allow and Block wherever it stands, so the end will do:
-    // nobody's policy has to move.
-    let last = policies.iter().filter_map(AccessPolicy::precedence).max();
-    PolicyPlace::Free {
-        precedence: last.unwrap_or_default().saturating_add(1),
     }
 }
 
@@ -157,6 +96,8 @@ pub(crate) fn is_id(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn app(id: &str, domains: &[&str]) -> App {
@@ -198,31 +139,5 @@ mod tests {
         ] {
             assert!(!is_id(host), "{host}");
         }
-    }
-
-    #[test]
-    fn a_policy_of_the_name_that_admits_somebody_else_is_taken_not_present() {
-        let mut ours = token_policy("ci-deploy-prod", "t1", 3);
-        ours.set("id", json!("p1"));
-        let mut allow: AccessPolicy = AccessPolicy::default();
-        allow.set("name", json!("people"));
-        allow.set("precedence", json!(7));
-        let place = |policies: &[AccessPolicy], id: &str| {
-            place_token_policy(policies, "ci-deploy-prod", id)
-        };
-        let id = || String::from("p1");
-        assert_eq!(
-            place(&[ours.clone()], "t1"),
-            PolicyPlace::Present { id: id() }
-        );
-        assert_eq!(
-            place(&[ours.clone()], "t2"),
-            PolicyPlace::Taken { id: id() }
-        );
-        let mut wider = ours.clone();
-        wider.set("decision", json!("allow"));
-        assert_eq!(place(&[wider], "t1"), PolicyPlace::Taken { id: id() });
-        assert_eq!(place(&[allow], "t1"), PolicyPlace::Free { precedence: 8 });
-        assert_eq!(place(&[], "t1"), PolicyPlace::Free { precedence: 1 });
     }
 }

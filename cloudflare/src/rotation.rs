@@ -12,7 +12,7 @@ use postern_policy::config::TokenOrigin;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-pub use evidence::{Judgement, Sighting, judge};
+pub use evidence::{Coverage, Judgement, Sighting, judge, not_quiet};
 
 /// What was asked for.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -210,8 +210,14 @@ impl Rotation {
     }
 
     /// What comes next; nothing when it is over.
+    ///
+    /// A secret in wrong hands is retired as soon as the new one is delivered, and only then is the
+    /// token accepted again: nothing gives it back. In parallel the old token is never accepted
+    /// again.
     pub fn next(&self) -> Option<RotationStep> {
         let disable_first = self.plan.order == RotationOrder::DisableFirst;
+        let is_compromised = self.plan.cause == RotationCause::Compromised;
+        let to_enable = self.is_disabled && self.plan.mode == RotationMode::InPlace;
         match self.stage {
             RotationStage::Planned if disable_first && !self.is_disabled => {
                 Some(RotationStep::Disable)
@@ -221,11 +227,27 @@ impl Rotation {
             }
             RotationStage::Planned => Some(RotationStep::Mint),
             RotationStage::Minted => Some(RotationStep::Deliver),
-            RotationStage::Delivered if self.is_disabled => Some(RotationStep::Enable),
+            RotationStage::Delivered if is_compromised => Some(RotationStep::Retire),
+            RotationStage::Delivered if to_enable => Some(RotationStep::Enable),
             RotationStage::Delivered => Some(RotationStep::Observe),
+            RotationStage::Observed if is_compromised => Some(RotationStep::Finish),
             RotationStage::Observed => Some(RotationStep::Retire),
+            RotationStage::Retired if is_compromised && to_enable => Some(RotationStep::Enable),
+            RotationStage::Retired if is_compromised => Some(RotationStep::Observe),
             RotationStage::Retired => Some(RotationStep::Finish),
             RotationStage::Done | RotationStage::Aborted => None,
+        }
+    }
+
+    /// Notes that the old secret turned out to be in wrong hands: no overlap, and no evidence that
+    /// it is quiet is waited for.
+    pub fn escalate(&mut self) {
+        self.plan.cause = RotationCause::Compromised;
+        self.plan.overlap = 0;
+        // What was observed was that it is quiet, and it is not retired yet.
+        if self.stage == RotationStage::Observed {
+            self.stage = RotationStage::Delivered;
+            self.evidence = None;
         }
     }
 
@@ -278,6 +300,9 @@ impl Rotation {
                 Err(AbortError::MintedInPlace)
             }
             RotationStage::Retired => Err(AbortError::Retired),
+            RotationStage::Observed if self.plan.cause == RotationCause::Compromised => {
+                Err(AbortError::Retired)
+            }
             RotationStage::Done | RotationStage::Aborted => Err(AbortError::Over),
             RotationStage::Observed if in_place => Err(AbortError::MintedInPlace),
             RotationStage::Planned

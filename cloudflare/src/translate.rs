@@ -33,6 +33,8 @@ pub struct Sources<'a> {
     pub inventory: &'a Inventory,
     /// Where each service token is good.
     pub tokens: &'a BTreeMap<TokenName, TokenAtEdge>,
+    /// The one in use that takes a token's place, for each token that was rotated in parallel.
+    pub successors: &'a BTreeMap<TokenName, TokenName>,
 }
 
 /// Where a service token is good.

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Credentials, Decision, Edge, PolicyName, Rule};
+use crate::{Credentials, Decision, Edge, PolicyName, Rule, TokenName};
 
 /// A policy: `include` is an or, `require` an and, `exclude` a not.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,6 +97,12 @@ impl Policy {
     /// Whether a rule of the policy asks for a service token.
     pub fn names_a_token(&self) -> bool {
         self.rules().any(Rule::needs_token)
+    }
+
+    /// Whether a rule of the policy is about this service token.
+    pub fn names_token(&self, name: &TokenName) -> bool {
+        let is_it = |rule: &Rule| matches!(rule, Rule::ServiceToken(token) if token == name);
+        self.rules().any(is_it)
     }
 
     /// Asks the rules in order, and says where the answer was found.

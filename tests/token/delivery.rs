@@ -95,6 +95,61 @@ fn a_command_that_fails_is_partly_done_and_the_next_run_gives_it_another_secret(
 }
 
 #[test]
+fn a_command_that_hangs_is_told_of_and_ended_and_the_next_run_goes_on() {
+    let stage = Stage::new();
+    let hanging = "cat >/dev/null; echo $$ >pid; exec sleep 600";
+    let failed = stage.create(&["--pipe", hanging, "--pipe-timeout", "6s"]);
+    let failed = failed.expect_code(7);
+    for told in ["is still running", "--pipe-timeout"] {
+        assert!(failed.stderr.contains(told), "{}", failed.stderr);
+    }
+    let pid = std::fs::read_to_string(stage.postern.path("pid")).unwrap();
+    let process = std::path::Path::new("/proc").join(pid.trim());
+    assert!(!process.exists(), "it was ended");
+    stage.create(&["--pipe", "cat >/dev/null"]).expect_code(0);
+    assert_eq!(stage.tokens().len(), 1);
+}
+
+#[test]
+fn a_file_that_holds_anything_else_than_the_tokens_own_secret_is_not_replaced() {
+    let stage = Stage::new();
+    for name in ["pay-sync-prod", "pay-push-prod"] {
+        let create = ["token", "create", name, "--out", name];
+        stage.run(&create).expect_code(0);
+    }
+    let notes = stage.postern.path("notes");
+    std::fs::write(&notes, "no secret at all").unwrap();
+    let other = stage.pair("pay-push-prod");
+    for file in ["pay-push-prod", "notes"] {
+        let rotate = ["token", "rotate", "pay-sync-prod", "--out", file];
+        let refused = stage.run(&rotate).expect_code(5);
+        assert!(
+            refused.stderr.contains("nothing was minted"),
+            "{}",
+            refused.stderr
+        );
+    }
+    assert_eq!(stage.pair("pay-push-prod"), other);
+    assert_eq!(std::fs::read_to_string(&notes).unwrap(), "no secret at all");
+    let listed = stage.run(&["token", "rotate", "--status", "-o", "json"]);
+    assert_eq!(listed.json()["items"], serde_json::json!([]));
+    // Its own is replaced, and a run that goes on finds the successor's there.
+    let own = stage.pair("pay-sync-prod");
+    let rotate = [
+        "token",
+        "rotate",
+        "pay-sync-prod",
+        "--parallel",
+        "--out",
+        "pay-sync-prod",
+    ];
+    for _ in 0..2 {
+        stage.run(&rotate).expect_code(10);
+    }
+    assert_ne!(stage.pair("pay-sync-prod"), own);
+}
+
+#[test]
 fn the_gateway_accepts_what_cloudflare_minted() {
     let stage = Stage::new();
     stage.create(&["--out", "token"]).expect_code(0);

@@ -4,7 +4,7 @@ use postern_fixtures::access::{At, Effect, Fault};
 use postern_tests::Contract;
 use serde_json::{Value, json};
 
-use crate::support::{NAME, Stage};
+use crate::support::{NAME, Stage, URL};
 
 #[test]
 fn renewing_moves_the_end_at_both_places_and_keeps_the_secret() {
@@ -73,6 +73,34 @@ fn a_pending_disable_is_finished_by_the_next_round_of_sync() {
 }
 
 #[test]
+fn of_several_pending_disables_one_that_fails_does_not_stop_the_others() {
+    let stage = Stage::new();
+    let names = ["ci-first-prod", "ci-second-prod", "ci-third-prod"];
+    for name in names {
+        let create = ["token", "create", name, "--at", "cloudflare", "--out", name];
+        stage.run(&create).expect_code(0);
+        let mut cut_off = stage.command(&["token", "disable", name]);
+        cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:9");
+        postern_tests::Output::of(&mut cut_off).expect_code(7);
+    }
+    // In use again since: what was pending of it is done with.
+    stage.run(&["token", "enable", names[2]]).expect_code(0);
+    let refusing = Fault::on("PUT", "*/service_tokens/*", Effect::Forbidden);
+    stage.emulator.inject(refusing);
+    let told = stage.run(&["cloudflare", "sync", "--once"]);
+    assert_ne!(told.code, Some(0), "{}", told.stderr);
+    let enabled = |name: &str| {
+        let tokens = stage.tokens();
+        tokens.iter().find(|token| token["name"] == name).unwrap()["enabled"] == true
+    };
+    assert_eq!(names.map(enabled), [true, false, true]);
+    let status = stage.run(&["status", "-o", "json"]).json();
+    let pending = status["edge_pending"].as_array().unwrap();
+    assert_eq!(pending.len(), 1);
+    assert!(pending[0].to_string().contains(names[0]), "{}", pending[0]);
+}
+
+#[test]
 fn in_another_account_a_token_is_not_looked_for_and_not_taken_for_gone() {
     let stage = Stage::new();
     stage.create(&["--out", "token"]).expect_code(0);
@@ -109,6 +137,68 @@ fn a_namesake_that_an_unanswered_mint_cannot_have_left_is_not_deleted_with_it() 
     let refused = stage.run(&["token", "delete", NAME]).expect_code(7);
     assert!(refused.stderr.contains("several"), "{}", refused.stderr);
     assert_eq!(stage.tokens().len(), 2);
+}
+
+#[test]
+fn as_json_each_change_says_what_the_token_is_now() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let changed = |change: &str| {
+        let told = stage.run(&["token", change, NAME, "-o", "json"]);
+        told.expect_code(0).json()
+    };
+    for (change, state) in [
+        ("disable", "disabled"),
+        ("enable", "enabled"),
+        ("renew", "enabled"),
+        ("delete", "deleted"),
+    ] {
+        let before = stage.record(NAME);
+        let token = changed(change);
+        assert_eq!(token["schema"], "postern.token/1", "{change}");
+        assert_eq!(token["state"], state, "{change}");
+        for field in ["name", "client_id", "class"] {
+            assert_eq!(token[field], before[field], "{change}");
+        }
+        if change == "renew" {
+            assert_eq!(token["previous_expires_at"], before["expires_at"]);
+        }
+    }
+}
+
+#[test]
+fn as_json_a_test_has_a_verdict_for_each_url_also_where_one_does_not_open() {
+    let stage = Stage::new();
+    stage.create(&["--out", "token"]).expect_code(0);
+    let app = json!({ "type": "self_hosted", "name": "Other", "domain": "other.example.com" });
+    stage.emulator.as_somebody_else("POST", "access/apps", app);
+    let other = "https://other.example.com/";
+    let test = [
+        "token",
+        "test",
+        NAME,
+        "--attempts",
+        "1",
+        "-o",
+        "json",
+        "--url",
+        URL,
+        "--url",
+        other,
+    ];
+    let tried = stage.run_with_edge(&test);
+    assert_ne!(tried.code, Some(0));
+    let told = tried.json();
+    assert_eq!(told["schema"], "postern.token-test/1");
+    let passed = |at: usize| {
+        (
+            told["urls"][at]["url"].clone(),
+            told["urls"][at]["passed"].clone(),
+        )
+    };
+    assert_eq!(passed(0), (json!(URL), json!(true)));
+    assert_eq!(passed(1), (json!(other), json!(false)));
+    assert_eq!(told["urls"][0]["verdict"], "passed");
 }
 
 #[test]
@@ -171,6 +261,7 @@ fn every_call_of_a_tokens_whole_life_is_one_that_the_api_documents() {
     ];
     for step in [
         &["token", "show", NAME][..],
+        &["token", "list", "--unused", "30d"],
         &["token", "renew", NAME],
         &["token", "disable", NAME],
         &["token", "enable", NAME],

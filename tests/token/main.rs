@@ -7,9 +7,13 @@
 
 mod create;
 mod delivery;
+mod evidence;
 mod faults;
 mod lifecycle;
 mod probe;
 mod rotate;
 mod snippet;
+mod succession;
 mod support;
+mod turns;
+mod unused;

@@ -103,23 +103,10 @@ fn while_the_old_secret_is_in_use_it_stays() {
     assert!(evidence.contains("the consumer is gone"), "{evidence}");
 }
 
-/// A token at Cloudflare with its secret in `token`, and a copy of it in `old`.
-fn minted() -> Stage {
-    let stage = Stage::new();
-    stage.create(&["--out", "token"]).expect_code(0);
-    std::fs::copy(stage.postern.path("token"), stage.postern.path("old")).unwrap();
-    stage
-}
-
-fn rotate(stage: &Stage, more: &[&str]) -> postern_tests::Output {
-    let rotate = ["token", "rotate", NAME, "--out", "token", "--attempts", "2"];
-    stage.run_with_edge(&[&rotate[..], more].concat())
-}
-
 #[test]
 fn at_cloudflare_in_place_the_old_secret_stays_for_the_overlap_because_no_log_tells_them_apart() {
-    let stage = minted();
-    let waiting = rotate(&stage, &["--test", URL]).expect_code(10);
+    let stage = Stage::minted();
+    let waiting = stage.rotate(&["--test", URL]).expect_code(10);
     assert!(
         waiting.stderr.contains("ends by itself"),
         "{}",
@@ -129,7 +116,7 @@ fn at_cloudflare_in_place_the_old_secret_stays_for_the_overlap_because_no_log_te
     assert_ne!(stage.pair("token").1, stage.pair("old").1);
     assert_eq!(stage.pair("token").0, stage.pair("old").0);
     let forced = ["--resume", "--force", "--reason", "asked payments"];
-    rotate(&stage, &forced).expect_code(0);
+    stage.rotate(&forced).expect_code(0);
     assert!(stage.opens("token"));
     assert!(!stage.opens("old"));
     assert_eq!(stage.record(NAME)["secrets"].as_array().unwrap().len(), 1);
@@ -137,12 +124,12 @@ fn at_cloudflare_in_place_the_old_secret_stays_for_the_overlap_because_no_log_te
 
 #[test]
 fn when_the_overlap_is_over_the_rotation_comes_to_its_end_by_itself() {
-    let stage = minted();
+    let stage = Stage::minted();
     let deadline = Instant::now() + PATIENCE;
-    let mut went = rotate(&stage, &["--overlap", "1s"]);
+    let mut went = stage.rotate(&["--overlap", "1s"]);
     while went.code == Some(10) {
         assert!(Instant::now() < deadline, "{}", went.stderr);
-        went = rotate(&stage, &["--resume"]);
+        went = stage.rotate(&["--resume"]);
     }
     let done = went.expect_code(0);
     assert!(
@@ -155,8 +142,10 @@ fn when_the_overlap_is_over_the_rotation_comes_to_its_end_by_itself() {
 
 #[test]
 fn a_compromised_secret_has_no_overlap_and_is_seen_to_be_refused() {
-    let stage = minted();
-    let done = rotate(&stage, &["--reason", "compromised", "--test", URL]).expect_code(0);
+    let stage = Stage::minted();
+    let done = stage
+        .rotate(&["--reason", "compromised", "--test", URL])
+        .expect_code(0);
     assert!(
         done.stdout.contains("the old one is refused"),
         "{}",
@@ -168,7 +157,7 @@ fn a_compromised_secret_has_no_overlap_and_is_seen_to_be_refused() {
 
 #[test]
 fn a_compromised_token_that_a_second_one_replaces_is_seen_to_be_refused_when_it_is_retired() {
-    let stage = minted();
+    let stage = Stage::minted();
     let parallel = [
         "token",
         "rotate",
@@ -185,31 +174,67 @@ fn a_compromised_token_that_a_second_one_replaces_is_seen_to_be_refused_when_it_
     ];
     let done = stage.run_with_edge(&parallel).expect_code(0);
     assert!(
-        done.stderr.contains("the old one is refused"),
+        done.stdout.contains("the old one is refused"),
         "{}",
-        done.stderr
+        done.stdout
     );
     assert!(stage.opens("new"));
     assert!(!stage.opens("token"));
 }
 
 #[test]
-fn who_asks_for_more_than_the_rotation_under_way_is_told_how_to_get_it() {
-    let stage = minted();
-    rotate(&stage, &[]).expect_code(10);
-    let compromised = rotate(&stage, &["--reason", "compromised"]).expect_code(5);
+fn a_compromise_found_under_way_ends_the_overlap() {
+    for resumed in [&[][..], &["--resume"]] {
+        let stage = Stage::minted();
+        stage.rotate(&[]).expect_code(10);
+        assert!(stage.opens("old"));
+        let compromised = ["--reason", "compromised", "--test", URL];
+        stage
+            .rotate(&[resumed, &compromised].concat())
+            .expect_code(0);
+        assert!(stage.opens("token") && !stage.opens("old"));
+        let listed = stage.run(&["token", "rotate", "--status", "-o", "json"]);
+        assert_eq!(listed.json()["items"][0]["cause"], "compromised");
+    }
+}
+
+#[test]
+fn a_compromise_found_during_a_rotation_in_parallel_refuses_the_old_token_at_once() {
+    let stage = Stage::minted();
+    stage.rotate(&["--parallel"]).expect_code(10);
+    assert!(stage.opens("token") && stage.opens("old"));
+    let compromised = ["--reason", "compromised", "--old", "old", "--test", URL];
+    let done = stage.rotate(&compromised).expect_code(0);
     assert!(
-        compromised.stderr.contains("--resume --force"),
+        done.stdout.contains("the old one is refused"),
         "{}",
-        compromised.stderr
+        done.stdout
     );
-    rotate(&stage, &["--parallel"]).expect_code(5);
-    rotate(&stage, &["--resume", "--force", "--reason", "compromised"]).expect_code(0);
+    assert!(stage.opens("token") && !stage.opens("old"));
+    assert_eq!(stage.record(NAME), Value::Null);
+}
+
+#[test]
+fn what_is_not_what_the_rotation_under_way_was_begun_with_is_refused() {
+    let stage = Stage::minted();
+    stage.rotate(&[]).expect_code(10);
+    for other in [
+        &["--parallel"][..],
+        &["--overlap", "2h"],
+        &["--quiet-for", "0s"],
+        &["--reason", "decommission"],
+        &["--disable-first", "--reason", "to be sure"],
+    ] {
+        let refused = stage.rotate(other).expect_code(5);
+        assert!(refused.stderr.contains("--resume"), "{}", refused.stderr);
+    }
+    stage.rotate(&["--overlap", "1h"]).expect_code(10);
+    assert!(stage.opens("token") && stage.opens("old"));
 }
 
 #[test]
 fn secrets_of_several_tokens_do_not_go_into_one_file() {
-    let stage = minted();
+    let stage = Stage::minted();
     let all = ["token", "rotate", "--owner", "payments", "--out", "token"];
     let refused = stage.run(&all).expect_code(2);
     assert!(
@@ -222,7 +247,7 @@ fn secrets_of_several_tokens_do_not_go_into_one_file() {
 
 #[test]
 fn disabled_first_it_is_enabled_with_its_new_secret() {
-    let stage = minted();
+    let stage = Stage::minted();
     let more = [
         "--reason",
         "compromised",
@@ -232,7 +257,7 @@ fn disabled_first_it_is_enabled_with_its_new_secret() {
         "-o",
         "jsonl",
     ];
-    let done = rotate(&stage, &more).expect_code(0);
+    let done = stage.rotate(&more).expect_code(0);
     let lines = done.stdout.lines();
     let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
     let steps: Vec<String> = lines
@@ -241,7 +266,7 @@ fn disabled_first_it_is_enabled_with_its_new_secret() {
     assert_eq!(
         steps,
         [
-            "disable", "gateway", "mint", "deliver", "enable", "test", "test", "observe", "retire"
+            "disable", "gateway", "mint", "deliver", "retire", "enable", "test", "test", "observe"
         ]
     );
     assert!(stage.opens("token") && !stage.opens("old"));
@@ -249,11 +274,11 @@ fn disabled_first_it_is_enabled_with_its_new_secret() {
 
 #[test]
 fn a_run_that_ends_disabled_is_exit_7_and_says_so_last() {
-    let stage = minted();
+    let stage = Stage::minted();
     let call = Fault::on("POST", "*/rotate", Effect::Forbidden);
     stage.emulator.inject(call);
     let more = ["--reason", "compromised", "--disable-first", "--test", URL];
-    let failed = rotate(&stage, &more).expect_code(7);
+    let failed = stage.rotate(&more).expect_code(7);
     let last = failed.stderr.lines().last().unwrap();
     assert!(
         last.contains("ci-deploy-prod is DISABLED"),
@@ -266,14 +291,16 @@ fn a_run_that_ends_disabled_is_exit_7_and_says_so_last() {
         .expect_code(0)
         .json();
     assert_eq!(listed["items"][0]["disabled"], true);
-    rotate(&stage, &more).expect_code(0);
+    stage.rotate(&more).expect_code(0);
     assert!(stage.opens("token") && !stage.opens("old"));
 }
 
 #[test]
 fn in_parallel_a_second_token_takes_over_in_the_same_policies() {
-    let stage = minted();
-    let waiting = rotate(&stage, &["--parallel", "--quiet-for", "0s"]).expect_code(10);
+    let stage = Stage::minted();
+    let waiting = stage
+        .rotate(&["--parallel", "--quiet-for", "0s"])
+        .expect_code(10);
     assert!(
         waiting.stderr.contains("Cloudflare's log did not see"),
         "{}",
@@ -282,7 +309,7 @@ fn in_parallel_a_second_token_takes_over_in_the_same_policies() {
     assert_eq!(stage.tokens().len(), 2);
     assert_ne!(stage.pair("token").0, stage.pair("old").0);
     assert!(stage.opens("token") && stage.opens("old"));
-    rotate(&stage, &["--resume"]).expect_code(0);
+    stage.rotate(&["--resume"]).expect_code(0);
     assert!(stage.opens("token") && !stage.opens("old"));
     let names: Vec<Value> = stage
         .tokens()
@@ -301,7 +328,7 @@ fn in_parallel_a_second_token_takes_over_in_the_same_policies() {
 
 #[test]
 fn a_decommissioned_token_is_out_of_the_policies_and_gone() {
-    let stage = minted();
+    let stage = Stage::minted();
     let rotate = ["token", "rotate", NAME, "--reason", "decommission"];
     stage.run(&rotate).expect_code(0);
     assert!(!stage.opens("old"));
@@ -348,10 +375,10 @@ fn all_tokens_of_somebody_who_left_are_rotated() {
 
 #[test]
 fn what_can_be_taken_back_is_given_up_and_what_cannot_is_not() {
-    let stage = minted();
+    let stage = Stage::minted();
     let abort = ["token", "rotate", NAME, "--abort"];
     stage.run(&abort).expect_code(3);
-    rotate(&stage, &[]).expect_code(10);
+    stage.rotate(&[]).expect_code(10);
     let refused = stage.run(&abort).expect_code(5);
     assert!(
         refused.stderr.contains("cannot be taken back"),
@@ -359,8 +386,8 @@ fn what_can_be_taken_back_is_given_up_and_what_cannot_is_not() {
         refused.stderr
     );
 
-    let stage = minted();
-    rotate(&stage, &["--parallel"]).expect_code(10);
+    let stage = Stage::minted();
+    stage.rotate(&["--parallel"]).expect_code(10);
     stage.run(&abort).expect_code(0);
     assert!(stage.opens("old") && !stage.opens("token"));
     assert_eq!(stage.tokens().len(), 1);
@@ -371,7 +398,7 @@ fn what_can_be_taken_back_is_given_up_and_what_cannot_is_not() {
         .run(&["token", "create", NAME, "--out", "token"])
         .expect_code(0);
     let before = stage.record(NAME);
-    rotate(&stage, &[]).expect_code(10);
+    stage.rotate(&[]).expect_code(10);
     assert_ne!(stage.record(NAME)["secrets"], before["secrets"]);
     stage.run(&abort).expect_code(0);
     assert_eq!(stage.record(NAME)["secrets"], before["secrets"]);

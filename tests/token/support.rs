@@ -89,6 +89,20 @@ impl Stage {
         self.run(&[&create, more].concat())
     }
 
+    /// A stage with [`NAME`] at Cloudflare, its secret in `token`, and a copy of that in `old`.
+    pub(crate) fn minted() -> Self {
+        let stage = Self::new();
+        stage.create(&["--out", "token"]).expect_code(0);
+        std::fs::copy(stage.postern.path("token"), stage.postern.path("old")).unwrap();
+        stage
+    }
+
+    /// `token rotate` of [`NAME`], whose secret is in `token`.
+    pub(crate) fn rotate(&self, more: &[&str]) -> Output {
+        let rotate = ["token", "rotate", NAME, "--out", "token", "--attempts", "2"];
+        self.run_with_edge(&[&rotate[..], more].concat())
+    }
+
     /// Id and secret as `token create --out` wrote them.
     pub(crate) fn pair(&self, file: &str) -> (String, String) {
         let text = std::fs::read_to_string(self.postern.path(file)).unwrap();

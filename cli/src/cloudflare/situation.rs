@@ -9,6 +9,7 @@ use postern_cloudflare::{
 use postern_policy::config::CloudflareSettings;
 
 use super::{Edge, inventory, ledger};
+use crate::commands::token::successors;
 use crate::config::Config;
 use crate::error::{CommandError, Kind};
 use crate::time;
@@ -86,6 +87,7 @@ pub(crate) fn wanted(
     })?;
     let inventory = inventory::clients(authority, time::now())?;
     let tokens = inventory::tokens(authority, ledger)?;
+    let successors = successors(authority.store())?;
     let chains = vec![chain(authority, settings, config.folder())?];
     let sources = Sources {
         applications: &config.applications,
@@ -93,6 +95,7 @@ pub(crate) fn wanted(
         chains: &chains,
         inventory: &inventory,
         tokens: &tokens,
+        successors: &successors,
     };
     translate(&sources).map_err(|errors| {
         let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

@@ -4,10 +4,12 @@ use clap::Subcommand;
 use postern_ca::{CertificateAuthority, TokenRecord};
 use postern_policy::TokenName;
 use postern_policy::config::TokenClass;
+use serde_json::Value;
 
 use super::Outcome;
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
+use crate::output::{Format, print_object, tell};
 
 mod create;
 mod delete;
@@ -26,6 +28,7 @@ mod test;
 
 pub(crate) use create::create_at_gateway;
 pub(crate) use list::state;
+pub(crate) use rotate::successors;
 pub(crate) use switch::{disable_at_edge, finish_pending};
 pub(crate) use terms::{Life, Terms};
 
@@ -72,6 +75,15 @@ fn no_such_token(name: &TokenName) -> CommandError {
 /// The class of a recorded token; one that we do not know is taken for the common one.
 fn class_of(token: &TokenRecord) -> TokenClass {
     TokenClass::parse(&token.class).unwrap_or(TokenClass::Service)
+}
+
+/// Says what became of a token: a sentence for people, the token as it is now for machines.
+fn print_changed(context: &Context, text: &str, token: Value) -> Result<(), CommandError> {
+    tell(text);
+    match context.format {
+        Format::Table => Ok(()),
+        Format::Json | Format::Jsonl => print_object(context.format, "postern.token/1", &[], token),
+    }
 }
 
 /// Why something is done, for the record.

@@ -1,9 +1,11 @@
 use std::slice::from_ref;
 
+use postern_policy::{ApplicationName, TokenName};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::access::{AccessPolicy, App, ServiceToken};
+use crate::desired::UnnamedSuccessor;
 
 fn ids(policies: &[Value], tokens: &[Value]) -> Vec<&'static str> {
     let app: App =
@@ -29,6 +31,7 @@ fn ids(policies: &[Value], tokens: &[Value]) -> Vec<&'static str> {
     };
     let subject = Subject {
         desired: &Desired::default(),
+        statements: &[],
         remote: &remote,
         ledger: &Ledger::default(),
         dead_names: &dead_names,
@@ -131,4 +134,31 @@ fn a_token_is_used_once_and_alive() {
     let ended = json!({ "expires_at": "2020-01-01T00:00:00Z" });
     assert_eq!(ids(&[uses], &[token("t", ended)]), ["edge-token-dead"]);
     assert_eq!(ids(&[], &[token("t", json!({}))]), ["edge-token-unused"]);
+}
+
+#[test]
+fn a_policy_that_a_rotation_has_left_behind_is_found() {
+    let [token, successor] =
+        ["ci-a-prod", "ci-a-prod-v2"].map(|name| TokenName::parse(name).unwrap());
+    let statement = Statement {
+        application: ApplicationName::parse("api").unwrap(),
+        policy: String::from("machines"),
+        edge: Vec::new(),
+        gateway_only: Vec::new(),
+        remarks: Vec::new(),
+        unnamed: vec![UnnamedSuccessor { token, successor }],
+    };
+    let subject = Subject {
+        desired: &Desired::default(),
+        statements: from_ref(&statement),
+        remote: &Remote::default(),
+        ledger: &Ledger::default(),
+        dead_names: &DeadNames::default(),
+        now: 1_800_000_000,
+    };
+    let findings = lint(&subject);
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].lint.id(), "edge-successor-unnamed");
+    assert_eq!(findings[0].place, "api / machines");
+    assert!(findings[0].remedy.contains("ci-a-prod-v2"));
 }

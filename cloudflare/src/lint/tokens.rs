@@ -40,6 +40,26 @@ pub(super) fn lint(subject: &Subject<'_>) -> Vec<EdgeFinding> {
     findings
 }
 
+/// Each policy of the file that a rotation in parallel has left behind.
+pub(super) fn successors(subject: &Subject<'_>) -> Vec<EdgeFinding> {
+    let statements = subject.statements.iter();
+    let unnamed =
+        statements.flat_map(|statement| statement.unnamed.iter().map(move |it| (statement, it)));
+    unnamed
+        .map(|(statement, unnamed)| {
+            finding(
+                EdgeLint::SuccessorUnnamed,
+                format!("{} / {}", statement.application, statement.policy),
+                unnamed.to_string(),
+                format!(
+                    "write `{{ service_token = \"{}\" }}` into the policy",
+                    unnamed.successor
+                ),
+            )
+        })
+        .collect()
+}
+
 /// The applications that each token opens, directly or through a rule group.
 fn uses<'a>(subject: &Subject<'a>) -> BTreeMap<String, BTreeSet<&'a str>> {
     let mut groups: BTreeMap<&str, Vec<AccessRule>> = BTreeMap::new();

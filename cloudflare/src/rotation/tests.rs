@@ -38,7 +38,7 @@ fn the_old_secret_is_retired_after_the_new_one_is_delivered_and_seen() {
 fn disabling_comes_first_only_where_it_was_asked_for_and_is_lifted_after_the_delivery() {
     use RotationStep::{Deliver, Disable, Enable, Finish, Mint, Observe, Retire};
     let plan = plan(
-        RotationCause::Compromised,
+        RotationCause::Scheduled,
         RotationOrder::DisableFirst,
         RotationMode::InPlace,
     );
@@ -46,6 +46,39 @@ fn disabling_comes_first_only_where_it_was_asked_for_and_is_lifted_after_the_del
         steps(plan),
         [Disable, Mint, Deliver, Enable, Observe, Retire, Finish]
     );
+}
+
+#[test]
+fn a_compromised_secret_is_retired_before_anything_could_give_it_back() {
+    use RotationMode::{InPlace, Parallel};
+    use RotationOrder::{DisableFirst, MintFirst};
+    use RotationStep::{Deliver, Disable, Enable, Finish, Mint, Observe, Retire};
+    let of = |order, mode| steps(plan(RotationCause::Compromised, order, mode));
+    let straight = [Mint, Deliver, Retire, Observe, Finish];
+    assert_eq!(of(MintFirst, InPlace), straight);
+    assert_eq!(of(MintFirst, Parallel), straight);
+    let enabled = [Disable, Mint, Deliver, Retire, Enable, Observe, Finish];
+    assert_eq!(of(DisableFirst, InPlace), enabled);
+    // What is disabled is the old token, and that is the compromised one.
+    let never = [Disable, Mint, Deliver, Retire, Observe, Finish];
+    assert_eq!(of(DisableFirst, Parallel), never);
+}
+
+#[test]
+fn a_compromise_found_under_way_retires_the_old_secret_from_wherever_it_is() {
+    use RotationStep::{Deliver, Mint, Observe, Retire};
+    for (done, next) in [
+        (&[][..], Mint),
+        (&[Mint], Deliver),
+        (&[Mint, Deliver], Retire),
+        (&[Mint, Deliver, Observe], Retire),
+        (&[Mint, Deliver, Observe, Retire], Observe),
+    ] {
+        let mut rotation = at(done);
+        rotation.escalate();
+        assert_eq!(rotation.next(), Some(next), "{done:?}");
+        assert_eq!(rotation.plan.overlap, 0);
+    }
 }
 
 #[test]
@@ -121,4 +154,8 @@ fn what_cloudflare_minted_in_place_cannot_be_taken_back() {
         RotationStep::Retire,
     ];
     assert_eq!(at(&all).abort(), Err(AbortError::Retired));
+    let mut seen = at(&all);
+    seen.escalate();
+    seen.complete(RotationStep::Observe);
+    assert_eq!(seen.abort(), Err(AbortError::Retired));
 }

@@ -9,7 +9,7 @@ use postern_policy::{Application, Decision, Edge, Policy, Rule, TokenName};
 use super::rules::{Expansion, certificate_rules, others, strangers};
 use super::{InexpressibleReason, Sources, TokenAtEdge};
 use crate::access::AccessRule;
-use crate::desired::{DesiredPolicy, Statement};
+use crate::desired::{DesiredPolicy, Statement, UnnamedSuccessor};
 use crate::limits::{GROUPS, RULES_PER_GROUP};
 use crate::minting::token_policy_name;
 use crate::shown;
@@ -39,11 +39,13 @@ pub(super) fn translate(
             edge: Vec::new(),
             gateway_only: Vec::new(),
             remarks: Vec::new(),
+            unnamed: Vec::new(),
         },
     };
     parts.gateway_only();
     parts.certificates()?;
     parts.tokens()?;
+    parts.successors();
     parts.others()?;
     if parts.statement.edge.is_empty() {
         parts
@@ -156,6 +158,24 @@ impl Parting<'_> {
         Ok(())
     }
 
+    /// A rotation in parallel mints a second token, and only people write the file.
+    fn successors(&mut self) {
+        let policy = self.policy;
+        let successors = self.sources.successors.iter();
+        let unnamed = successors
+            .filter(|(token, successor)| {
+                policy.names_token(token) && !policy.names_token(successor)
+            })
+            .map(|(token, successor)| UnnamedSuccessor {
+                token: token.clone(),
+                successor: successor.clone(),
+            });
+        let statement = &mut self.statement;
+        statement.unnamed = unnamed.collect();
+        let told = statement.unnamed.iter().map(ToString::to_string);
+        statement.remarks.extend(told);
+    }
+
     fn others(&mut self) -> Result<(), InexpressibleReason> {
         let include = others(self.policy.include());
         if include.is_empty() {
@@ -238,9 +258,14 @@ impl Parting<'_> {
             Some(TokenAtEdge::GatewayOnly) => format!(
                 "service token {name} is not at the edge: re-mint it with `postern token delete {name}` and `postern token create {name} --at cloudflare`"
             ),
-            None => format!(
-                "service token {name} does not exist: `postern token create {name} --at cloudflare`"
-            ),
+            None => match self.sources.successors.get(name) {
+                Some(successor) => format!(
+                    "service token {name} is gone, {successor} has taken its place: take it out"
+                ),
+                None => format!(
+                    "service token {name} does not exist: `postern token create {name} --at cloudflare`"
+                ),
+            },
         };
         if !self.statement.remarks.contains(&remark) {
             self.statement.remarks.push(remark);

@@ -62,6 +62,12 @@ fn run(file: &str) -> Result<Translation, Vec<Inexpressible>> {
             TokenAtEdge::GatewayOnly,
         ),
     ]);
+    let successor = |name: &str| {
+        let names = [name, &format!("{name}-v2")].map(|it| TokenName::parse(it).unwrap());
+        names.into()
+    };
+    let successors: BTreeMap<TokenName, TokenName> =
+        ["ci-a-prod", "ci-gone-prod"].map(successor).into();
     let pki = TestPki::new();
     let read = |der| Certificate::from_der(der).unwrap();
     let chain = Chain::new(vec![read(pki.intermediate().der()), read(pki.root().der())]).unwrap();
@@ -71,6 +77,7 @@ fn run(file: &str) -> Result<Translation, Vec<Inexpressible>> {
         chains: &[chain],
         inventory: &inventory,
         tokens: &tokens,
+        successors: &successors,
     })
 }
 
@@ -253,4 +260,30 @@ fn all_errors_are_told_not_the_first() {
     let errors = run(&file).unwrap_err();
     let policies: BTreeSet<&str> = errors.iter().map(|error| error.policy.as_str()).collect();
     assert_eq!(policies, BTreeSet::from(["p", "q"]));
+}
+
+#[test]
+fn a_policy_that_names_a_token_and_not_its_successor_says_so() {
+    let unnamed = |include: &str| {
+        let (_, statement) = policies(&format!("include = [{include}]"));
+        assert!(
+            statement
+                .unnamed
+                .iter()
+                .all(|it| statement.remarks.contains(&it.to_string()))
+        );
+        statement.unnamed.len()
+    };
+    let rule = |name: &str| format!("{{ service_token = \"{name}\" }}");
+    assert_eq!(unnamed(&rule("ci-a-prod")), 1);
+    assert_eq!(unnamed(&rule("ci-gone-prod")), 1);
+    assert_eq!(unnamed(&rule("ci-b-prod")), 0);
+    let both = format!("{}, {}", rule("ci-a-prod"), rule("ci-a-prod-v2"));
+    assert_eq!(unnamed(&both), 0);
+    let (_, statement) = policies(&format!("include = [{}]", rule("ci-gone-prod")));
+    let told = statement.remarks.join("\n");
+    assert!(
+        told.contains("ci-gone-prod is gone, ci-gone-prod-v2 has taken its place"),
+        "{told}"
+    );
 }

@@ -179,6 +179,7 @@ impl Site {
             chains: &self.chains,
             inventory: &inventory,
             tokens: &self.tokens,
+            successors: &BTreeMap::new(),
         };
         translate(&sources).unwrap()
     }

@@ -46,6 +46,11 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     let config = context.config()?;
     let authority = context.authority()?;
     let edge = args.cloudflare.connect(context)?;
+    // A token's turn comes before the edge's, here as everywhere; what fails is told at the end.
+    let disabled = match args.dry_run {
+        true => Ok(()),
+        false => finish_pending(&authority, &edge),
+    };
     let _turn = Turn::at_edge(context.home())?;
     // Before anything is read: what comes later is not part of what is compared.
     let pending = authority.store().edge_pending()?;
@@ -61,7 +66,7 @@ pub(crate) fn run(context: &Context, args: &ApplyArgs) -> Outcome {
     }
     carry_out(&authority, &edge, &situation.ledger, &plan)?;
     clear(&authority, &plan, &situation.remote, pending)?;
-    finish_pending(&authority, &edge)?;
+    disabled?;
     tell(&format!(
         "Done, with {}.",
         report::counted(calls(&edge), "call")

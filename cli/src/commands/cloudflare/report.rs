@@ -116,6 +116,9 @@ fn statement_json(statement: &Statement) -> Value {
         "edge": statement.edge,
         "gateway_only": statement.gateway_only,
         "remarks": statement.remarks,
+        "unnamed_successors": statement.unnamed.iter().map(|it| json!({
+            "token": it.token.as_str(), "successor": it.successor.as_str(),
+        })).collect::<Vec<_>>(),
     })
 }
 

@@ -54,6 +54,7 @@ pub(crate) fn run(context: &Context, args: &StatusArgs) -> Outcome {
     };
     let findings = lint(&Subject {
         desired: &situation.translation.desired,
+        statements: &situation.translation.statements,
         remote: &situation.remote,
         ledger: &situation.ledger,
         dead_names: &dead_names,

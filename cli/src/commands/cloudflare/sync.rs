@@ -138,9 +138,14 @@ impl Sync<'_> {
     }
 
     fn compare_and_carry_out(&self) -> Result<usize, CommandError> {
+        // What takes access away waits for nothing else, and what fails of it for nothing either.
+        let disabled = finish_pending(self.authority, self.edge);
+        let done = self.bring_to_the_file()?;
+        disabled.map(|()| done)
+    }
+
+    fn bring_to_the_file(&self) -> Result<usize, CommandError> {
         let _turn = Turn::at_edge(self.context.home())?;
-        // What takes access away waits for nothing else.
-        finish_pending(self.authority, self.edge)?;
         let pending = self.authority.store().edge_pending()?;
         let breadth = Breadth::Ours;
         let config = self.context.config();

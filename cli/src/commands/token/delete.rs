@@ -1,21 +1,25 @@
 //! `postern token delete`
 
+use std::path::Path;
+
 use clap::Args;
 use postern_ca::{CertificateAuthority, EdgeObject};
 use postern_cloudflare::ApiErrorKind;
 use postern_cloudflare::minting::{TokenUse, TokenUses, UseKind, tokens_named};
 use postern_policy::TokenName;
+use serde_json::json;
 
 use super::create::is_orphan;
+use super::list;
 use super::policies::Policies;
 use super::record::{EdgeRecord, recorded_anywhere};
 use super::steps::Steps;
 use super::switch::clear_pending;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::output::tell;
 use crate::time;
 
 /// Delete a token for good; needs no passphrase
@@ -38,6 +42,13 @@ pub(crate) struct DeleteArgs {
 pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
     let authority = context.authority()?;
     let name = &args.name;
+    let _turn = Turn::of_token(context.home(), name)?;
+    let mut deleted = match authority.store().token(name)? {
+        Some(token) => list::json(&token, time::now()),
+        // An earlier run came that far.
+        None => json!({ "name": name.as_str() }),
+    };
+    deleted["state"] = json!("deleted");
     match recorded_anywhere(authority.store(), name)? {
         Some(object) => {
             let edge = args.cloudflare.connect_to(context, &object)?;
@@ -51,7 +62,7 @@ pub(crate) fn run(context: &Context, args: &DeleteArgs) -> Outcome {
         None => authority.delete_token(name, time::now())?,
     }
     clear_pending(&authority, name)?;
-    tell(&format!("{name} is gone."));
+    super::print_changed(context, &format!("{name} is gone."), deleted)?;
     DONE
 }
 
@@ -68,6 +79,7 @@ pub(crate) fn delete_here(
 
 /// The removal of a token from Cloudflare.
 pub(crate) struct Removal<'a> {
+    home: &'a Path,
     edge: &'a Edge,
     record: EdgeRecord<'a>,
     name: &'a TokenName,
@@ -86,6 +98,7 @@ impl<'a> Removal<'a> {
             account: &edge.account,
         };
         Self {
+            home: authority.home().path(),
             edge,
             record,
             name,
@@ -152,6 +165,7 @@ impl<'a> Removal<'a> {
     /// Takes the token out of our policies.
     pub(crate) fn detach(&self) -> Result<(), CommandError> {
         Policies {
+            home: self.home,
             edge: self.edge,
             record: self.record,
             steps: self.steps,

@@ -9,6 +9,7 @@ use postern_ca::{CertificateAuthority, TokenRecord};
 use serde_json::{Value, json};
 
 use crate::cadence::rotation_due;
+use crate::cloudflare::CloudflareArgs;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -25,7 +26,8 @@ use usage::{AtCloudflare, LastSeen, Usage};
 ///   postern token list --unused 30d --events /var/log/postern/events.jsonl -o json
 ///
 /// When a token was used last is told by the gateways' events, and for one that is at Cloudflare
-/// too by what Access last said of it. One that Access was not asked about is never called unused.
+/// too by Access: --unused asks it where there is an API token (and asks nobody for one). A token
+/// that nobody could be asked about is never called unused.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct ListArgs {
@@ -34,37 +36,58 @@ pub(crate) struct ListArgs {
     unused: Option<Duration>,
     #[command(flatten)]
     events: EventsArgs,
+    #[command(flatten)]
+    cloudflare: CloudflareArgs,
 }
 
 pub(crate) fn run(context: &Context, args: &ListArgs) -> Outcome {
     let authority = context.authority()?;
     let now = time::now();
-    let wanted = args.unused.is_some() || !args.events.is_empty();
-    let evidence = wanted.then(|| args.events.read(context)).transpose()?;
+    let mut at_cloudflare = AtCloudflare::of(authority.store())?;
+    if args.unused.is_some() {
+        at_cloudflare.ask(authority.store(), &args.cloudflare)?;
+    }
+    let evidence = evidence(context, args, &at_cloudflare)?;
     let mut rows = Vec::new();
     let mut unknown = 0;
-    let at_cloudflare = AtCloudflare::of(authority.store())?;
     for token in authority.store().tokens()? {
         let usage = Usage::of(&token, &at_cloudflare, evidence.as_ref());
         if let Some(unused) = args.unused {
             let since = now.saturating_sub(unused.as_secs());
             if token.created_at > since || !usage.is_unused_since(since) {
-                unknown += u64::from(token.created_at <= since && usage.last == LastSeen::Unknown);
+                unknown += u64::from(token.created_at <= since && !usage.is_known);
                 continue;
             }
         }
         rows.push(row(&authority, &token, &usage, now)?);
     }
-    if let (Some(unused), Some(evidence)) = (args.unused, &evidence) {
-        say_what_is_not_known(unused, evidence, unknown, now);
+    if let Some(unused) = args.unused {
+        say_what_is_not_known(unused, evidence.as_ref(), unknown, now);
     }
     print(context.format, rows)?;
     DONE
 }
 
+/// The gateways' events, where they are wanted. Where no file is known, what Cloudflare says has to
+/// do.
+fn evidence(
+    context: &Context,
+    args: &ListArgs,
+    at_cloudflare: &AtCloudflare,
+) -> Result<Option<Evidence>, CommandError> {
+    if args.unused.is_none() && args.events.is_empty() {
+        return Ok(None);
+    }
+    match args.events.read_if_known(context)? {
+        None if at_cloudflare.was_asked() => Ok(None),
+        None => args.events.read(context).map(Some),
+        Some(evidence) => Ok(Some(evidence)),
+    }
+}
+
 /// What was used before the events begin is not known: unused is then a guess.
-fn say_what_is_not_known(unused: Duration, evidence: &Evidence, unknown: u64, now: u64) {
-    match evidence.since() {
+fn say_what_is_not_known(unused: Duration, evidence: Option<&Evidence>, unknown: u64, now: u64) {
+    match evidence.and_then(Evidence::since) {
         Some(since) if since > now.saturating_sub(unused.as_secs()) => tell(&format!(
             "The events begin at {}: what was used before is not known.",
             time::rfc3339(since)
@@ -74,7 +97,7 @@ fn say_what_is_not_known(unused: Duration, evidence: &Evidence, unknown: u64, no
     }
     if unknown > 0 {
         tell(&format!(
-            "{unknown} tokens are at Cloudflare, and when they were used there is not known."
+            "{unknown} tokens may have been used where nobody was asked: --events names gateways' events, --api-token-file a token for Cloudflare."
         ));
     }
 }
@@ -176,7 +199,7 @@ fn cells(token: &TokenRecord, now: u64) -> Vec<String> {
     ]
 }
 
-fn json(token: &TokenRecord, now: u64) -> Value {
+pub(super) fn json(token: &TokenRecord, now: u64) -> Value {
     json!({
         "name": token.name.as_str(),
         "state": state(token, now),

@@ -1,26 +1,49 @@
 //! A token's policies at Cloudflare: one of its own in each application, never in somebody
 //! else's.
 
+use std::path::Path;
+
 use postern_ca::EdgeObject;
 use postern_cloudflare::access::{AccessPolicy, App};
-use postern_cloudflare::minting::{PolicyPlace, place_token_policy, token_policy};
+use postern_cloudflare::minting::{Conditions, PolicyPlace, TokenPolicy};
 use postern_policy::TokenName;
 
 use super::record::EdgeRecord;
 use super::steps::Steps;
 use crate::cloudflare::Edge;
+use crate::cloudflare::lock::Turn;
 use crate::error::{CommandError, Kind};
 
 /// The policies of tokens in one account.
 #[derive(Clone, Copy)]
 pub(crate) struct Policies<'a> {
+    /// Where writers of the account's policies wait for each other.
+    pub(crate) home: &'a Path,
     pub(crate) edge: &'a Edge,
     pub(crate) record: EdgeRecord<'a>,
     pub(crate) steps: Steps,
 }
 
+/// A token that is to be admitted.
+struct Opening<'a> {
+    name: &'a TokenName,
+    token_id: &'a str,
+    conditions: Conditions,
+}
+
+impl Opening<'_> {
+    fn policy(&self) -> TokenPolicy<'_> {
+        TokenPolicy {
+            token: self.name.as_str(),
+            token_id: self.token_id,
+            conditions: &self.conditions,
+        }
+    }
+}
+
 impl Policies<'_> {
-    /// Sees to it that each application has the token's policy; their ids.
+    /// Sees to it that each application has the token's policy; their ids. An `apply` that places
+    /// policies is waited for.
     pub(crate) fn open(
         &self,
         name: &TokenName,
@@ -28,29 +51,63 @@ impl Policies<'_> {
         apps: &[App],
         precedence: Option<u64>,
     ) -> Result<Vec<String>, CommandError> {
+        let _turn = Turn::at_edge(self.home)?;
+        let opening = Opening {
+            name,
+            token_id,
+            conditions: Conditions::default(),
+        };
         let opened = apps
             .iter()
-            .map(|app| self.open_one(name, token_id, app.id(), precedence));
+            .map(|app| self.open_one(&opening, app.id(), precedence));
         opened.collect()
     }
 
-    pub(crate) fn open_one(
+    /// Opens to a token what another one opens, on the same conditions.
+    pub(crate) fn open_as(
         &self,
+        old: &TokenName,
         name: &TokenName,
         token_id: &str,
+    ) -> Result<(), CommandError> {
+        let _turn = Turn::at_edge(self.home)?;
+        for recorded in self.record.policies(old)? {
+            let app = recorded.parent.clone().unwrap_or_default();
+            let Some(policy) = self.still_there(Some(&recorded), &app)? else {
+                continue;
+            };
+            let Some(conditions) = Conditions::of(&policy) else {
+                let told = format!(
+                    "{} in {app} asks for a rule group, which is its own: {name} is not opened there; `cloudflare apply` does when postern.toml names it",
+                    policy.id()
+                );
+                self.steps.warn("policy", &told)?;
+                continue;
+            };
+            let opening = Opening {
+                name,
+                token_id,
+                conditions,
+            };
+            self.open_one(&opening, &app, None)?;
+        }
+        Ok(())
+    }
+
+    fn open_one(
+        &self,
+        opening: &Opening<'_>,
         app: &str,
         precedence: Option<u64>,
     ) -> Result<String, CommandError> {
+        let name = opening.name;
         let recorded = self.record.policy(name, app)?;
         if let Some(policy) = self.still_there(recorded.as_ref(), app)? {
-            return self.as_we_made_it(name, token_id, app, &policy);
+            return self.as_we_made_it(opening, app, &policy);
         }
         let scope = self.edge.scope();
         let policies = self.edge.run(self.edge.client.app_policies(&scope, app))?;
-        match (
-            place_token_policy(&policies, name.as_str(), token_id),
-            recorded,
-        ) {
+        match (opening.policy().place(&policies), recorded) {
             (PolicyPlace::Present { id }, Some(mut intended)) => {
                 self.record.learn(&mut intended, &id)?;
                 self.steps
@@ -65,13 +122,14 @@ impl Policies<'_> {
             }
             (PolicyPlace::Taken { id }, _) => Err(taken(name, app, &id)),
             (PolicyPlace::Free { precedence: next }, _) => {
-                self.add(name, token_id, app, precedence.unwrap_or(next))
+                self.add(opening, app, precedence.unwrap_or(next))
             }
         }
     }
 
     /// Removes the policies that are ours and name the token; what is gone already is fine.
     pub(crate) fn close(&self, name: &TokenName) -> Result<(), CommandError> {
+        let _turn = Turn::at_edge(self.home)?;
         let scope = self.edge.scope();
         for policy in self.record.policies(name)? {
             if let (Some(id), Some(app)) = (&policy.remote_id, &policy.parent) {
@@ -88,13 +146,12 @@ impl Policies<'_> {
     /// A recorded policy that somebody changed does not admit the token, or admits more.
     fn as_we_made_it(
         &self,
-        name: &TokenName,
-        token_id: &str,
+        opening: &Opening<'_>,
         app: &str,
         policy: &AccessPolicy,
     ) -> Result<String, CommandError> {
-        let (id, only) = (policy.id(), std::slice::from_ref(policy));
-        match place_token_policy(only, name.as_str(), token_id) {
+        let (id, name, only) = (policy.id(), opening.name, std::slice::from_ref(policy));
+        match opening.policy().place(only) {
             PolicyPlace::Present { id } => {
                 self.steps.unchanged("policy", &format!("{id} in {app}"))?;
                 Ok(id)
@@ -125,13 +182,12 @@ impl Policies<'_> {
 
     fn add(
         &self,
-        name: &TokenName,
-        token_id: &str,
+        opening: &Opening<'_>,
         app: &str,
         precedence: u64,
     ) -> Result<String, CommandError> {
-        let mut object = self.record.intend_policy(name, app)?;
-        let new = token_policy(name.as_str(), token_id, precedence);
+        let mut object = self.record.intend_policy(opening.name, app)?;
+        let new = opening.policy().at(precedence);
         let scope = self.edge.scope();
         let call = self.edge.client.create_app_policy(&scope, app, &new);
         let policy = match self.edge.run(call) {

@@ -4,14 +4,16 @@ use clap::Args;
 use postern_ca::{EdgeObject, TokenRecord};
 use postern_cloudflare::access::ServiceTokenUpdate;
 use postern_policy::TokenName;
+use serde_json::json;
 
+use super::list;
 use super::record::recorded_anywhere;
 use super::terms::{Life, LifeArgs};
 use crate::cloudflare::CloudflareArgs;
+use crate::cloudflare::lock::Turn;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
-use crate::output::tell;
 use crate::passphrase::PassphraseArgs;
 use crate::time;
 
@@ -39,6 +41,7 @@ pub(crate) struct RenewArgs {
 
 pub(crate) fn run(context: &Context, args: &RenewArgs) -> Outcome {
     let authority = context.authority()?;
+    let _turn = Turn::of_token(context.home(), &args.name)?;
     let token = super::find(&authority, &args.name)?;
     let life = args.life.life(super::class_of(&token))?;
     let passphrase = args.passphrase.unlocking(&authority)?;
@@ -56,7 +59,7 @@ pub(crate) fn run(context: &Context, args: &RenewArgs) -> Outcome {
                 "Cloudflare has the new end, our table does not: run the same command again",
             )
         })?;
-    told(&token, &renewed);
+    told(context, &token, &renewed)?;
     DONE
 }
 
@@ -92,13 +95,15 @@ fn at_cloudflare(
         .unwrap_or_else(|| life.ends_at(now)))
 }
 
-fn told(before: &TokenRecord, after: &TokenRecord) {
-    tell(&format!(
-        "{} is good until {} ({} before), with the same secret as before; \
-         `postern token rotate {}` gives it a new one.",
+fn told(context: &Context, before: &TokenRecord, after: &TokenRecord) -> Result<(), CommandError> {
+    let ended = time::rfc3339(before.expires_at);
+    let text = format!(
+        "{0} is good until {1} ({ended} before), with the same secret as before; \
+         `postern token rotate {0}` gives it a new one.",
         after.name,
         time::rfc3339(after.expires_at),
-        time::rfc3339(before.expires_at),
-        after.name
-    ));
+    );
+    let mut renewed = list::json(after, time::now());
+    renewed["previous_expires_at"] = json!(ended);
+    super::print_changed(context, &text, renewed)
 }

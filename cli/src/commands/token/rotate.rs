@@ -23,6 +23,10 @@ mod parallel;
 mod runner;
 mod start;
 mod status;
+mod succession;
+mod under_way;
+
+pub(crate) use succession::successors;
 
 /// Give a token a new secret, and retire the old one when it is no longer in use
 ///
@@ -38,7 +42,8 @@ mod status;
 /// seen the new one since it was delivered and none the old one for --quiet-for: the gateways'
 /// events tell two secrets of one token apart, Cloudflare's log only two tokens (--parallel). What
 /// is not known waits: exit 10, and --resume goes on. At Cloudflare the old secret also ends by
-/// itself when the overlap is over. --reason takes `compromised` (no overlap), `departure`,
+/// itself when the overlap is over. --reason takes `compromised` (no overlap: the old secret is
+/// retired as soon as the new one is delivered; a rotation under way is taken over), `departure`,
 /// `decommission` (out of the policies, then deleted; nothing new), or your own words.
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -66,12 +71,12 @@ pub(crate) struct RotateArgs {
     /// Put the new secret into a second token, NAME-v2, in the same policies
     #[arg(long)]
     parallel: bool,
-    /// How long the old secret is good beside the new one
-    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = time::parse_duration)]
-    overlap: Duration,
-    /// How long the old secret must not have been seen
-    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = time::parse_duration)]
-    quiet_for: Duration,
+    /// How long the old secret is good beside the new one; without it, 1h
+    #[arg(long, value_name = "TIME", value_parser = time::parse_duration)]
+    overlap: Option<Duration>,
+    /// How long the old secret must not have been seen; without it, 15m
+    #[arg(long, value_name = "TIME", value_parser = time::parse_duration)]
+    quiet_for: Option<Duration>,
     /// Why: compromised, departure, decommission, or your own words
     #[arg(long, value_name = "REASON", value_parser = super::reason)]
     reason: Option<String>,
@@ -97,6 +102,16 @@ pub(crate) struct RotateArgs {
     passphrase: PassphraseArgs,
 }
 
+impl RotateArgs {
+    fn overlap(&self) -> Duration {
+        self.overlap.unwrap_or(OVERLAP)
+    }
+
+    fn quiet_for(&self) -> Duration {
+        self.quiet_for.unwrap_or(QUIET_FOR)
+    }
+}
+
 pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome {
     match (&args.name, &args.owner) {
         _ if args.drill => drill::run(context, args),
@@ -108,3 +123,6 @@ pub(crate) fn run(context: &Context, args: &RotateArgs) -> Outcome {
         (None, None) => status::run(context, None),
     }
 }
+
+const OVERLAP: Duration = Duration::from_secs(60 * 60);
+const QUIET_FOR: Duration = Duration::from_secs(15 * 60);

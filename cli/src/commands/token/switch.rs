@@ -1,11 +1,13 @@
 //! `postern token enable` and `postern token disable`
 
 use clap::Args;
-use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObject};
+use postern_ca::{Actor, CertificateAuthority, EdgeChange, EdgeObject, EdgePending};
 use postern_cloudflare::access::ServiceTokenUpdate;
 use postern_policy::TokenName;
 
+use super::list;
 use super::record::recorded_anywhere;
+use crate::cloudflare::lock::Turn;
 use crate::cloudflare::{CloudflareArgs, Edge};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
@@ -62,6 +64,7 @@ pub(crate) enum Switch {
 pub(crate) fn enable(context: &Context, args: &EnableArgs) -> Outcome {
     let authority = context.authority()?;
     let passphrase = args.passphrase.unlocking(&authority)?;
+    let _turn = Turn::of_token(context.home(), &args.name)?;
     let now = time::now();
     let unlocked = authority.unlock(passphrase.as_ref(), now)?;
     unlocked.enable_token(&args.name, now)?;
@@ -71,23 +74,21 @@ pub(crate) fn enable(context: &Context, args: &EnableArgs) -> Outcome {
         set(&edge, &args.name, &token.id, Switch::On).map_err(only_here)?;
         clear_pending(&authority, &args.name)?;
     }
-    tell(&format!("{} is accepted from now on.", args.name));
+    let text = format!("{} is accepted from now on.", args.name);
+    let token = super::find(&authority, &args.name)?;
+    super::print_changed(context, &text, list::json(&token, now))?;
     DONE
 }
 
 pub(crate) fn disable(context: &Context, args: &DisableArgs) -> Outcome {
     let authority = context.authority()?;
-    let now = time::now();
-    authority.disable_token(&args.name, now)?;
-    if let Some(token) = at_cloudflare(&authority, &args.name)? {
-        let connect = || args.cloudflare.connect_to(context, &token.object);
-        disable_at_cloudflare(&authority, &args.name, &token, connect)
-            .map_err(|error| not_there(error, &args.name))?;
-    }
     let name = &args.name;
-    tell(&format!(
-        "{name} is refused from now on; `postern token enable {name}` lifts it."
-    ));
+    // Gateways refuse it now; whoever is changing it is waited for afterwards.
+    authority.disable_token(name, time::now())?;
+    disable_in_turn(context, args, &authority).map_err(|error| not_there(error, name))?;
+    let text = format!("{name} is refused from now on; `postern token enable {name}` lifts it.");
+    let token = super::find(&authority, name)?;
+    super::print_changed(context, &text, list::json(&token, time::now()))?;
     DONE
 }
 
@@ -108,6 +109,25 @@ pub(crate) fn set(
     Ok(())
 }
 
+/// An `enable` that had its turn meanwhile came first: the last word is this one.
+fn disable_in_turn(
+    context: &Context,
+    args: &DisableArgs,
+    authority: &CertificateAuthority,
+) -> Result<(), CommandError> {
+    let _turn = Turn::of_token(context.home(), &args.name)?;
+    if super::find(authority, &args.name)?.enabled {
+        authority.disable_token(&args.name, time::now())?;
+    }
+    match at_cloudflare(authority, &args.name)? {
+        Some(token) => {
+            let connect = || args.cloudflare.connect_to(context, &token.object);
+            disable_at_cloudflare(authority, &args.name, &token, connect)
+        }
+        None => Ok(()),
+    }
+}
+
 /// Disables tokens at Cloudflare that were refused here by a revocation; without an edge, that is
 /// left pending. All are tried: one that fails keeps no other from being disabled.
 pub(crate) fn disable_at_edge(
@@ -124,6 +144,7 @@ pub(crate) fn disable_at_edge(
             leave_pending(authority, &name)?;
             continue;
         };
+        let _turn = Turn::of_token(authority.home().path(), &name)?;
         let connect = || edge.connect_unattended(token.object.account.clone());
         match disable_at_cloudflare(authority, &name, &token, connect) {
             Ok(()) => tell(&format!("{name} is disabled at Cloudflare too.")),
@@ -170,28 +191,51 @@ pub(crate) fn clear_pending(
     Ok(authority.store().clear_edge_pending(ids)?)
 }
 
-/// Disables in this account what `token disable` could not; one that is gone there needs nothing.
+/// Disables in this account what `token disable` could not. One that fails is told and stays on the
+/// list; it does not stop the others.
 pub(crate) fn finish_pending(
     authority: &CertificateAuthority,
     edge: &Edge,
 ) -> Result<(), CommandError> {
     let pending = authority.store().edge_pending()?.into_iter();
     let disabled = pending.filter(|pending| pending.change.cause == DISABLED);
-    let names = disabled.flat_map(|pending| pending.change.names);
-    for name in names {
-        let name: TokenName = TokenName::parse(&name).map_err(CommandError::usage)?;
-        if let Some(token) = at_cloudflare(authority, &name)? {
-            if token.object.account != edge.account {
-                continue;
-            }
+    let mut failure = None;
+    for pending in disabled {
+        if let Err(error) = finish(authority, edge, &pending) {
+            tell(&format!("{}: {}", pending.change.what, error.message()));
+            failure = failure.or(Some(error));
+        }
+    }
+    failure.map_or(Ok(()), Err)
+}
+
+/// One that is gone at Cloudflare, or was enabled since, needs nothing; one of another account waits
+/// for that.
+fn finish(
+    authority: &CertificateAuthority,
+    edge: &Edge,
+    pending: &EdgePending,
+) -> Result<(), CommandError> {
+    for name in &pending.change.names {
+        let name = TokenName::parse(name).map_err(CommandError::usage)?;
+        let _turn = Turn::of_token(authority.home().path(), &name)?;
+        let there = at_cloudflare(authority, &name)?;
+        if there
+            .as_ref()
+            .is_some_and(|token| token.object.account != edge.account)
+        {
+            return Ok(());
+        }
+        let known = authority.store().token(&name)?;
+        let is_refused = known.is_none_or(|token| !token.enabled);
+        if let Some(token) = there.filter(|_| is_refused) {
             match set(edge, &name, &token.id, Switch::Off) {
                 Err(error) if error.kind != Kind::NotFound => return Err(error),
                 Ok(()) | Err(_) => tell(&format!("{name} is disabled at Cloudflare too.")),
             }
         }
-        clear_pending(authority, &name)?;
     }
-    Ok(())
+    Ok(authority.store().clear_edge_pending(vec![pending.id])?)
 }
 
 /// A token that Cloudflare minted.

@@ -6,18 +6,20 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use postern_cloudflare::probe::{Attempt, CredentialHeader, EchoError, EchoReport, Passage};
+use postern_cloudflare::probe::{
+    Attempt, CredentialHeader, EchoError, EchoReport, Passage, ProbeReport, Verdict,
+};
 use postern_policy::TokenName;
 use serde_json::{Value, json};
 
-use super::probing::{Freshness, Prober, ProbingArgs};
+use super::probing::{Freshness, Prober, ProbingArgs, refusal};
 use super::record::{destination, recorded_anywhere};
 use super::steps::Steps;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::delivery::Credentials;
 use crate::error::{CommandError, Kind};
-use crate::output::{Format, Listing, Row, print, tell};
+use crate::output::{Format, Listing, Row, print, print_object, tell};
 use crate::time;
 
 /// Try a token on a URL, and say what the answer means
@@ -88,8 +90,47 @@ pub(crate) fn run(context: &Context, args: &TestArgs) -> Outcome {
     if args.echo {
         return echo(context.format, &prober, &args.url, &credentials);
     }
-    prober.must_open(&args.url, &credentials, Steps(context.format))?;
-    DONE
+    try_all(context.format, &prober, &args.url, &credentials)
+}
+
+/// Tries every URL; each must open.
+fn try_all(format: Format, prober: &Prober, urls: &[String], credentials: &Credentials) -> Outcome {
+    let reports = urls
+        .iter()
+        .map(|url| prober.report(url, credentials, Steps(format)));
+    let reports: Vec<ProbeReport> = reports.collect::<Result<_, CommandError>>()?;
+    match format {
+        // Each attempt was told.
+        Format::Table => {}
+        Format::Json | Format::Jsonl => {
+            let tried: Vec<Value> = reports.iter().map(tried).collect();
+            print_object(
+                format,
+                "postern.token-test/1",
+                &[],
+                json!({ "urls": tried }),
+            )?;
+        }
+    }
+    let failed = reports.iter().find(|report| !report.verdict.is_passed());
+    failed.map_or(DONE, |report| Err(refusal(report)))
+}
+
+fn tried(report: &ProbeReport) -> Value {
+    json!({
+        "url": report.url,
+        "passed": report.verdict.is_passed(),
+        "verdict": verdict(&report.verdict),
+        "explanation": report.verdict.explanation(),
+        "attempts": report.attempts.len(),
+        "ray": report.attempts.last().and_then(|attempt| attempt.ray.as_ref()),
+    })
+}
+
+/// The verdict's word, without what was got.
+fn verdict(verdict: &Verdict) -> Value {
+    let verdict = serde_json::to_value(verdict).unwrap_or_default();
+    verdict.get("verdict").cloned().unwrap_or_default()
 }
 
 /// A health probe looks at what has long been there.
@@ -180,7 +221,7 @@ fn line(format: Format, url: &str, attempt: &Attempt) -> String {
     match format {
         Format::Table => format!("{now} {url} {}\n", attempt.verdict.explanation()),
         Format::Json | Format::Jsonl => {
-            let mut line = json!({
+            let line = json!({
                 "schema": "postern.probe/1",
                 "time": now,
                 "url": url,
@@ -188,9 +229,8 @@ fn line(format: Format, url: &str, attempt: &Attempt) -> String {
                 "explanation": attempt.verdict.explanation(),
                 "ray": attempt.ray,
                 "cookie": attempt.cookie,
+                "verdict": verdict(&attempt.verdict),
             });
-            let verdict = serde_json::to_value(&attempt.verdict).unwrap_or_default();
-            line["verdict"] = verdict.get("verdict").cloned().unwrap_or_default();
             format!("{line}\n")
         }
     }

@@ -110,6 +110,7 @@ impl Minting<'_> {
         } = minted;
         let made = self.admit(unlocked, &token, &secret)?;
         let policies = Policies {
+            home: self.authority.home().path(),
             edge: self.edge,
             record: self.record,
             steps: self.steps,

@@ -15,6 +15,7 @@ use super::RotateArgs;
 use super::journal::Journal;
 use super::runner::{Runner, Tools};
 use crate::cloudflare::is_emulator;
+use crate::cloudflare::lock::Turn;
 use crate::commands::Outcome;
 use crate::commands::token::create::{Minting, Secret};
 use crate::commands::token::delete::{Removal, delete_here};
@@ -38,6 +39,7 @@ pub(super) fn run(context: &Context, args: &RotateArgs) -> Outcome {
     let authority = context.authority()?;
     let terms = terms(args)?;
     let rotation = planned(args);
+    let _turn = Turn::of_token(context.home(), &terms.name)?;
     let tools = Tools::new(context, args, &authority, &terms.name, &rotation)?;
     clean_up(&tools)?;
     let rehearsed = rehearse(&tools, &terms, rotation).and_then(|(drill, old)| {
@@ -96,6 +98,7 @@ fn rehearse<'a>(
 fn open(tools: &Tools<'_>, name: &TokenName, token_id: &str) -> Result<(), CommandError> {
     let edge = tools.edge.as_ref().ok_or_else(no_edge)?;
     let policies = Policies {
+        home: tools.context.home(),
         edge,
         record: tools.record(edge),
         steps: tools.steps,
@@ -160,8 +163,8 @@ fn planned(args: &RotateArgs) -> Rotation {
         cause: RotationCause::Drill,
         order: RotationOrder::MintFirst,
         reason: args.reason.clone(),
-        overlap: args.overlap.as_secs(),
-        quiet_for: args.quiet_for.as_secs(),
+        overlap: args.overlap().as_secs(),
+        quiet_for: args.quiet_for().as_secs(),
     };
     Rotation::new(plan, Vec::new())
 }

@@ -140,19 +140,9 @@ impl Runner<'_> {
             return self.detach_old();
         }
         match rotation.plan.mode {
-            RotationMode::Parallel => self.retire_predecessor(),
+            RotationMode::Parallel => self.detach_old(),
             RotationMode::InPlace => self.retire_in_place(),
         }
-    }
-
-    /// One in wrong hands is seen to be refused, too.
-    fn retire_predecessor(&self) -> Result<(), CommandError> {
-        self.detach_old()?;
-        if self.journal.rotation.plan.cause == RotationCause::Compromised {
-            let proof = self.prove_old_refused("the old token is in no policy of ours")?;
-            self.tools.steps.done("retire", &proof)?;
-        }
-        Ok(())
     }
 
     fn retire_in_place(&self) -> Result<(), CommandError> {

@@ -1,7 +1,9 @@
 //! The evidence that an old secret may go.
 
 use postern_cloudflare::access::{LoginEvent, LoginQuery};
-use postern_cloudflare::rotation::{Judgement, RotationCause, RotationMode, Sighting, judge};
+use postern_cloudflare::rotation::{
+    Coverage, Judgement, RotationCause, Sighting, judge, not_quiet,
+};
 
 use super::runner::{Effect, Runner};
 use crate::cloudflare::Edge;
@@ -11,15 +13,11 @@ use crate::error::{CommandError, Kind};
 use crate::time;
 
 impl Runner<'_> {
-    /// Tries the new secret, then looks whether the old one may go.
+    /// Tries the new secret, then looks whether the old one may go; of a compromise, whether it has
+    /// gone.
     pub(super) fn observe(&mut self) -> Result<Effect, CommandError> {
         let tested = self.try_new()?;
-        let mode = self.journal.rotation.plan.mode;
         let judgement = match self.journal.rotation.plan.cause {
-            // The old token is refused when it is retired, and not before.
-            RotationCause::Compromised if mode == RotationMode::Parallel => {
-                Judgement::Sufficient(format!("compromised: {tested}"))
-            }
             RotationCause::Compromised => Judgement::Sufficient(self.prove_old_refused(&tested)?),
             RotationCause::Drill => Judgement::Sufficient(format!("drill: {tested}")),
             RotationCause::Scheduled | RotationCause::Departure | RotationCause::Decommission => {
@@ -78,7 +76,7 @@ impl Runner<'_> {
     }
 
     /// A secret in wrong hands must be refused; whether it is can only be seen with it in hand.
-    pub(super) fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
+    fn prove_old_refused(&self, tested: &str) -> Result<String, CommandError> {
         let (Some(old), Some(url)) = (&self.old, self.tools.args.test.first()) else {
             let grounds =
                 format!("{tested}; the old one was not tried (it or a URL was not given)");
@@ -105,6 +103,10 @@ impl Runner<'_> {
     }
 
     fn judge(&self) -> Result<Judgement, CommandError> {
+        // What gateways refuse must not be all that is left.
+        if let Some(told) = self.still_to_write()? {
+            return Ok(Judgement::Waiting(told));
+        }
         let rotation = &self.journal.rotation;
         let now = time::now();
         if rotation.old_has_ended(now) {
@@ -122,17 +124,18 @@ impl Runner<'_> {
 
     /// At Cloudflare the old secret is over. Retiring ends it at gateways too, where it may be in use.
     fn judge_ended(&self, now: u64) -> Result<Judgement, CommandError> {
+        let ended = "the overlap is over: the old secret ended at Cloudflare by itself";
+        let Some(sighting) = self.at_gateways()? else {
+            return Ok(Judgement::Sufficient(format!(
+                "{ended}; no gateway's events were looked at"
+            )));
+        };
         let quiet_for = self.journal.rotation.plan.quiet_for;
-        let seen = self.at_gateways()?.and_then(|gateways| gateways.old);
-        let busy = seen.filter(|seen| *seen > now.saturating_sub(quiet_for));
-        Ok(match busy {
-            Some(seen) => Judgement::Waiting(format!(
-                "the old secret ended at Cloudflare, and gateways saw it {} s ago: quiet is {quiet_for} s",
-                now.saturating_sub(seen)
-            )),
-            None => Judgement::Sufficient(String::from(
-                "the overlap is over: the old secret ended at Cloudflare by itself",
-            )),
+        Ok(match not_quiet(&[sighting], quiet_for, now) {
+            Some(why) => Judgement::Waiting(why),
+            None => {
+                Judgement::Sufficient(format!("{ended}, and no gateway saw it for {quiet_for} s"))
+            }
         })
     }
 
@@ -145,8 +148,7 @@ impl Runner<'_> {
         if let (Some((edge, old)), Some(new)) = (self.tools.at_edge(&self.journal.rotation), new) {
             sightings.push(Sighting {
                 source: String::from("Cloudflare's log"),
-                // It is asked for all of the quiet time.
-                since: None,
+                coverage: Coverage::Sampled,
                 new: self.seen_at_edge(edge, new)?,
                 old: self.seen_at_edge(edge, old)?,
             });
@@ -170,7 +172,7 @@ impl Runner<'_> {
             .filter_map(|old| evidence.secret_seen(old));
         Ok(Some(Sighting {
             source: String::from("the gateways' events"),
-            since: evidence.since(),
+            coverage: Coverage::Since(evidence.since().unwrap_or_else(time::now)),
             new: rotation.new.and_then(|new| evidence.secret_seen(&new)),
             old: old.max(),
         }))

@@ -6,6 +6,8 @@ use postern_policy::config::TokenOrigin;
 use postern_policy::{TokenName, successor_name};
 
 use super::runner::Runner;
+use super::succession;
+use crate::cloudflare::lock::Turn;
 use crate::commands::token::create::Minting;
 use crate::commands::token::create::fresh_credentials;
 use crate::commands::token::delete::{Removal, delete_here};
@@ -21,6 +23,7 @@ impl Runner<'_> {
     /// Mints `NAME-v2` and opens to it what the old token opens.
     pub(super) fn mint_successor(&mut self) -> Result<(), CommandError> {
         let terms = self.successor_terms()?;
+        let _turn = Turn::of_token(self.tools.context.home(), &terms.name)?;
         if self.journal.rotation.successor.is_none() {
             self.journal.rotation.successor = Some(Successor {
                 name: terms.name.to_string(),
@@ -50,14 +53,12 @@ impl Runner<'_> {
         let minted = minting.mint(minting.earlier()?)?;
         minting.admit(self.tools.unlock()?, &minted.token, &minted.secret)?;
         let policies = Policies {
+            home: self.tools.context.home(),
             edge,
             record,
             steps: self.tools.steps,
         };
-        for policy in record.policies(self.tools.name)? {
-            let app = policy.parent.as_deref().unwrap_or_default();
-            policies.open_one(&terms.name, minted.token.id(), app, None)?;
-        }
+        policies.open_as(self.tools.name, &terms.name, minted.token.id())?;
         self.tell_of_policies(terms)?;
         let credentials = minted.secret.known().ok_or_else(|| no_journal("secret"))?;
         self.journal.rotation.new = Some(credentials.hash());
@@ -99,11 +100,37 @@ impl Runner<'_> {
 
     /// Gateways, and `cloudflare apply`, know the policies of the file only.
     fn tell_of_policies(&self, terms: &Terms) -> Result<(), CommandError> {
-        let told = format!(
-            "name {} beside {} in the policies of postern.toml: gateways refuse it until then",
-            terms.name, self.tools.name
-        );
-        self.tools.steps.warn("policy", &told)
+        let (tools, new) = (&self.tools, &terms.name);
+        let told = match succession::left_behind(tools.context, tools.name, new) {
+            None => succession::advice(
+                tools.name,
+                new,
+                &[String::from("the policies of postern.toml")],
+            ),
+            Some(places) if places.is_empty() => return Ok(()),
+            Some(places) => succession::advice(tools.name, new, &places),
+        };
+        tools.steps.warn("policy", &told)
+    }
+
+    /// The policies of the file that name the old token and not the second one.
+    pub(super) fn left_behind(&self) -> Result<Vec<String>, CommandError> {
+        if self.journal.rotation.successor.is_none() {
+            return Ok(Vec::new());
+        }
+        let (tools, new) = (&self.tools, self.name_of_new()?);
+        let places = succession::left_behind(tools.context, tools.name, &new);
+        Ok(places.unwrap_or_default())
+    }
+
+    /// What is still to be written into the file, if anything is.
+    pub(super) fn still_to_write(&self) -> Result<Option<String>, CommandError> {
+        let places = self.left_behind()?;
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let new = self.name_of_new()?;
+        Ok(Some(succession::advice(self.tools.name, &new, &places)))
     }
 
     /// The name that the new secret goes by.
@@ -166,6 +193,7 @@ impl Runner<'_> {
             return Ok(());
         }
         let name = self.name_of_new()?;
+        let _turn = Turn::of_token(tools.context.home(), &name)?;
         if let Some(edge) = &tools.edge
             && let Some(object) = recorded_anywhere(tools.authority.store(), &name)?
         {

@@ -98,6 +98,18 @@ impl<'a> Tools<'a> {
         }
     }
 
+    /// The files that the new secret may replace: those with a secret of this token, or of the one
+    /// that takes its place.
+    pub(super) fn predecessors(&self, rotation: &Rotation) -> Result<Existing, CommandError> {
+        let successor = rotation.successor.as_ref();
+        let is_one =
+            |name: &str| name == self.name.as_str() || successor.is_some_and(|it| it.name == name);
+        let tokens = self.authority.store().tokens()?.into_iter();
+        let tokens = tokens.filter(|token| is_one(token.name.as_str()));
+        let client_ids = tokens.map(|token| token.client_id);
+        Ok(Existing::ReplacedIfOf(client_ids.collect()))
+    }
+
     /// What tries secrets on the --test URLs.
     pub(super) fn prober(&self, freshness: Freshness) -> Result<Prober, CommandError> {
         self.args.probing.prober(freshness)
@@ -123,7 +135,8 @@ impl<'a> Tools<'a> {
 
 impl<'a> Runner<'a> {
     pub(super) fn new(tools: Tools<'a>, journal: Journal<'a>) -> Result<Self, CommandError> {
-        let destination = tools.args.delivery.destination(Existing::Replaced);
+        let existing = tools.predecessors(&journal.rotation)?;
+        let destination = tools.args.delivery.destination(existing);
         let destination = destination.map(|destination| destination.for_token(tools.name));
         let old = match &tools.args.old {
             Some(path) => Some(Credentials::read_file_or_stdin(path)?),
@@ -254,6 +267,10 @@ impl<'a> Runner<'a> {
             .successor
             .as_ref()
             .map(|successor| successor.name.as_str());
+        let unnamed_in = self.left_behind()?;
+        if let Some(told) = self.still_to_write()? {
+            self.tools.steps.warn("policy", &told)?;
+        }
         print_object(
             self.tools.context.format,
             "postern.rotation/1",
@@ -268,6 +285,7 @@ impl<'a> Runner<'a> {
                 "token": self.tools.name.as_str(),
                 "stage": rotation.stage(),
                 "successor": name,
+                "unnamed_in": unnamed_in,
                 "destination": rotation.destination,
                 "evidence": rotation.evidence,
             }),

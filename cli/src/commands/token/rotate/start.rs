@@ -8,15 +8,14 @@ use postern_cloudflare::rotation::{
 use postern_policy::config::TokenOrigin;
 use postern_policy::{TokenName, successor_name};
 
-use super::RotateArgs;
 use super::journal::Journal;
 use super::runner::{Runner, Tools};
+use super::{RotateArgs, under_way};
 use crate::cloudflare::lock::Turn;
 use crate::commands::token::delete::Removal;
 use crate::commands::token::record::recorded_anywhere;
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
-use crate::delivery::Existing;
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
 
@@ -90,8 +89,8 @@ pub(super) fn rotate_in(
     (name, cause): (&TokenName, RotationCause),
 ) -> Outcome {
     let _turn = Turn::of_token(context.home(), name)?;
-    if let Some(journal) = Journal::under_way(authority.store(), name)? {
-        refuse_another(args, cause, name, &journal.rotation.plan)?;
+    if let Some(mut journal) = Journal::under_way(authority.store(), name)? {
+        under_way::settle(args, cause, name, &mut journal)?;
         let tools = Tools::new(context, args, authority, name, &journal.rotation)?;
         return Runner::new(tools, journal)?.run();
     }
@@ -106,37 +105,6 @@ pub(super) fn rotate_in(
     let by = Actor::current().to_string();
     let journal = Journal::start(authority.store(), name, rotation, by)?;
     Runner::new(tools, journal)?.run()
-}
-
-/// A rotation under way goes on as it was planned: who asks for more than that is told, and not
-/// left to believe that they have it.
-fn refuse_another(
-    args: &RotateArgs,
-    cause: RotationCause,
-    name: &TokenName,
-    plan: &RotationPlan,
-) -> Result<(), CommandError> {
-    let another_cause = cause != RotationCause::Scheduled && cause != plan.cause;
-    let another_mode = args.parallel && plan.mode != RotationMode::Parallel;
-    let another_order = args.disable_first && plan.order != RotationOrder::DisableFirst;
-    if args.resume || !(another_cause || another_mode || another_order) {
-        return Ok(());
-    }
-    let message = format!("a rotation of {name} is under way, and was planned otherwise");
-    let error = CommandError::new(Kind::Conflict, message);
-    Err(match cause {
-        RotationCause::Compromised => error
-            .hint(format!(
-                "to end the old secret now: postern token rotate {name} --resume --force --reason compromised"
-            ))
-            .hint(format!("until then: postern token disable {name}")),
-        RotationCause::Scheduled
-        | RotationCause::Departure
-        | RotationCause::Decommission
-        | RotationCause::Drill => {
-            error.hint(format!("first: postern token rotate {name} --resume"))
-        }
-    })
 }
 
 /// What would make the rotation stop half-way is found before it begins; how often the secret was
@@ -155,7 +123,7 @@ fn check(
     }
     let destination = args
         .delivery
-        .required(Existing::Replaced)?
+        .required(tools.predecessors(rotation)?)?
         .for_token(tools.name);
     destination.test()?;
     tools.unlock()?;
@@ -197,7 +165,7 @@ fn planned(
         RotationCause::Scheduled
         | RotationCause::Departure
         | RotationCause::Decommission
-        | RotationCause::Drill => args.overlap.as_secs(),
+        | RotationCause::Drill => args.overlap().as_secs(),
     };
     let plan = RotationPlan {
         origin: match object {
@@ -217,7 +185,7 @@ fn planned(
         },
         reason: args.reason.clone(),
         overlap,
-        quiet_for: args.quiet_for.as_secs(),
+        quiet_for: args.quiet_for().as_secs(),
     };
     let mut rotation = Rotation::new(plan, token.secrets.clone());
     rotation.token_id = object.and_then(|object| object.remote_id.clone());

@@ -1,22 +1,35 @@
 //! `postern token rotate --status`
 
+use std::collections::BTreeSet;
+
 use postern_ca::RotationRecord;
 use postern_cloudflare::rotation::Rotation;
 use postern_policy::TokenName;
 use serde_json::{Value, json};
 
 use super::journal;
+use super::succession::{advice, left_behind, successors};
 use crate::commands::{DONE, Outcome};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Listing, Row};
+use crate::output::{Listing, Row, tell};
 use crate::time;
 
 pub(super) fn run(context: &Context, name: Option<&TokenName>) -> Outcome {
     let authority = context.authority()?;
     let mut records = authority.store().rotations()?;
     records.retain(|record| name.is_none_or(|name| record.token() == name));
-    let rows: Result<Vec<Row>, CommandError> = records.iter().map(row).collect();
+    let successors = successors(authority.store())?;
+    let behind = |token: &TokenName| {
+        let successor = successors.get(token)?;
+        let places = left_behind(context, token, successor)?;
+        (!places.is_empty()).then_some((successor, places))
+    };
+    let rows = records.iter().map(|record| {
+        let behind = behind(record.token());
+        row(record, behind.map(|(_, places)| places).unwrap_or_default())
+    });
+    let rows: Result<Vec<Row>, CommandError> = rows.collect();
     Listing {
         schema: "postern.rotations/1",
         columns: &[
@@ -25,10 +38,17 @@ pub(super) fn run(context: &Context, name: Option<&TokenName>) -> Outcome {
         rows: rows?,
     }
     .print(context.format)?;
+    let tokens: BTreeSet<&TokenName> = records.iter().map(RotationRecord::token).collect();
+    for token in tokens {
+        if let Some((successor, places)) = behind(token) {
+            tell(&format!("warning: {}", advice(token, successor, &places)));
+        }
+    }
     DONE
 }
 
-fn row(record: &RotationRecord) -> Result<Row, CommandError> {
+/// `behind` are the policies of the file that do not know the successor yet.
+fn row(record: &RotationRecord, behind: Vec<String>) -> Result<Row, CommandError> {
     let rotation = journal::read(record)?;
     let stage = if rotation.is_disabled() {
         format!("{}, DISABLED", rotation.stage().as_str())
@@ -56,6 +76,7 @@ fn row(record: &RotationRecord) -> Result<Row, CommandError> {
             "mode": rotation.plan.mode,
             "reason": rotation.plan.reason,
             "successor": rotation.successor.as_ref().map(|successor| &successor.name),
+            "unnamed_in": behind,
             "started_at": time::rfc3339(record.started_at()),
             "started_by": record.started_by(),
             "delivered_at": rotation.delivered_at.map(time::rfc3339),
