@@ -234,7 +234,8 @@ fn too_slow(host: Option<&str>) -> Refused {
 }
 
 /// The same gate after full and resumed handshakes alike; what the verifier found is not verified
-/// twice.
+/// twice. The handshake is over: whoever is there proved to hold the certificate's key, now or
+/// when the session began.
 fn peer(
     stream: &TlsStream<TcpStream>,
     observation: Observation,
@@ -247,13 +248,13 @@ fn peer(
     let Some(leaf) = chain.first() else {
         return Ok(Peer::Anonymous);
     };
-    if let Observation::Accepted(path) = observation
-        && path.leaf().der() == leaf
+    if let Observation::Accepted(shown) = observation
+        && shown.path().leaf().der() == leaf
     {
-        return Ok(Peer::Certificate(path));
+        return Ok(Peer::Certificate(shown.proven()));
     }
     match snapshot.gate.load().verify(chain, UnixTime::now()) {
-        Ok(path) => Ok(Peer::Certificate(Arc::new(path))),
+        Ok(shown) => Ok(Peer::Certificate(shown.proven())),
         Err(rejection) => Err(Refused::rejected(&rejection, None).into()),
     }
 }

@@ -22,6 +22,7 @@ mod handshake;
 mod headers;
 mod keeper;
 mod listener;
+mod path_cache;
 mod peer;
 mod registry;
 mod respond;

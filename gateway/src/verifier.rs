@@ -23,10 +23,13 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::follow::{NameRefusal, View};
+use crate::path_cache::{PathCache, Shown};
 
 /// Trust and revocation as one value, swapped whole.
 pub(crate) struct Gate {
     verifier: Arc<PathVerifier>,
+    /// Of this verifier alone.
+    paths: Arc<PathCache>,
     view: Arc<View>,
     when_stale: WhenStale,
 }
@@ -38,15 +41,17 @@ impl Gate {
             PathVerifier::new(anchors.clone(), view.issuers.clone(), LeafProfile::Strict);
         Self {
             verifier: Arc::new(verifier),
+            paths: Arc::default(),
             view,
             when_stale,
         }
     }
 
-    /// The same trust, newer news; `issuers` are taken over only when they changed.
+    /// The same trust and issuers, newer news.
     pub(crate) fn with_view(&self, view: Arc<View>) -> Self {
         Self {
             verifier: Arc::clone(&self.verifier),
+            paths: Arc::clone(&self.paths),
             view,
             when_stale: self.when_stale,
         }
@@ -67,10 +72,11 @@ impl Gate {
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<VerifiedPath, Rejection> {
-        let path = self.verifier.verify(chain, now)?;
-        self.view.index.check(&path, self.when_stale, now)?;
-        Ok(path)
+    ) -> Result<Shown, Rejection> {
+        let verify = || self.verifier.verify(chain, now);
+        let shown = self.paths.find_or(chain, now, verify)?;
+        self.view.index.check(shown.path(), self.when_stale, now)?;
+        Ok(shown)
     }
 
     /// Whether a path that was accepted earlier still is: time and revocation only.
@@ -101,7 +107,7 @@ impl Gate {
 pub(crate) enum Observation {
     #[default]
     NoCertificate,
-    Accepted(Arc<VerifiedPath>),
+    Accepted(Shown),
     Refused {
         rejection: Box<Rejection>,
         leaf: Option<Box<CertificateIdentity>>,
@@ -171,8 +177,8 @@ impl ClientCertVerifier for ClientVerifier {
         chain.push(end_entity.clone());
         chain.extend(intermediates.iter().cloned());
         match self.gate.load().verify(&chain, now) {
-            Ok(path) => {
-                observe(Observation::Accepted(Arc::new(path)));
+            Ok(shown) => {
+                observe(Observation::Accepted(shown));
                 Ok(ClientCertVerified::assertion())
             }
             Err(rejection) => {

@@ -196,6 +196,14 @@ impl VerifiedPath {
             .unwrap_or(self.leaf.not_after())
     }
 
+    /// Whether every certificate of the path is within its period, the anchor's included: what
+    /// [`PathVerifier::verify`] asks of time.
+    pub fn is_valid_at(&self, now: u64) -> bool {
+        std::iter::once(&self.leaf)
+            .chain(&self.issuers)
+            .all(|one| (one.not_before()..=one.not_after()).contains(&now))
+    }
+
     /// What must not be revoked: leaf and intermediates, each under its issuer's key. The anchor
     /// has no issuer; it is distrusted by removing it.
     pub fn links(&self) -> impl Iterator<Item = (IssuerId, SerialNumber)> {
