@@ -26,6 +26,7 @@ mod path_cache;
 mod peer;
 mod registry;
 mod respond;
+mod resumption;
 mod service_token;
 mod settings;
 mod signals;

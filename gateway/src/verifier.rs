@@ -3,17 +3,17 @@
 //! webpki checks the path (inside [`PathVerifier`]); serials are looked up in our own index, never
 //! in a CRL handed to webpki, which would hash the whole list again in each handshake. rustls
 //! resumes a session without calling the client verifier, so the gate runs again on the
-//! certificates of the finished handshake: resumption may be switched on later behind it.
+//! certificates of the finished handshake.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_pki::{
-    Certificate, LeafProfile, PathRole, PathVerifier, Rejection, TrustAnchors, VerifiedPath,
-    WhenStale,
+    Certificate, IssuerId, LeafProfile, PathRole, PathVerifier, Rejection, TrustAnchors,
+    VerifiedPath, WhenStale,
 };
-use postern_policy::{CertificateIdentity, CommonName};
+use postern_policy::{CertificateIdentity, CommonName, SerialNumber};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
@@ -85,6 +85,15 @@ impl Gate {
         self.view.index.check(path, self.when_stale, now)
     }
 
+    /// As [`recheck`](Self::recheck), for what a ticket keeps of a path: revocation only.
+    pub(crate) fn check_links(
+        &self,
+        links: impl IntoIterator<Item = (IssuerId, SerialNumber)>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        self.view.index.check_links(links, self.when_stale, now)
+    }
+
     /// Whether a name that somebody else verified is to be believed.
     pub(crate) fn check_name(&self, name: &CommonName, now: UnixTime) -> Result<(), NameRefusal> {
         self.view.names.check(name, self.when_stale, now)
@@ -126,6 +135,15 @@ pub(crate) async fn observed<F: Future>(handshake: F) -> (F::Output, Observation
         (output, OBSERVED.with(RefCell::take))
     };
     OBSERVED.scope(RefCell::default(), run).await
+}
+
+/// The path that was verified so far in the handshake that asks; none where it resumes a session.
+pub(crate) fn accepted_path() -> Option<Arc<VerifiedPath>> {
+    let path = |cell: &RefCell<Observation>| match &*cell.borrow() {
+        Observation::Accepted(shown) => Some(Arc::clone(shown.path())),
+        Observation::NoCertificate | Observation::Refused { .. } => None,
+    };
+    OBSERVED.try_with(path).ok().flatten()
 }
 
 /// The gate as rustls asks for it. Reads the gate of the moment, so that news needs no new one.
@@ -289,7 +307,7 @@ fn observe(observation: Observation) {
 }
 
 /// What a refused certificate says of itself. Unproven; for the operator's eyes.
-fn leaf_identity(leaf: &CertificateDer<'_>) -> Option<Box<CertificateIdentity>> {
+pub(crate) fn leaf_identity(leaf: &CertificateDer<'_>) -> Option<Box<CertificateIdentity>> {
     // Not worth the time for a leaf that was refused for its size.
     if leaf.len() > MAX_DESCRIBED {
         return None;
