@@ -100,6 +100,13 @@ impl Said {
         self.0.stdout.contains("HTTP/1.1 200")
     }
 
+    /// The request id of the answer.
+    pub(crate) fn request_id(&self) -> String {
+        let mut lines = self.0.stdout.lines();
+        let id = lines.find_map(|line| line.strip_prefix("x-request-id: "));
+        id.unwrap().to_owned()
+    }
+
     /// A full handshake, and served.
     pub(crate) fn expect_full(&self) {
         assert!(!self.was_resumed() && self.was_served(), "{self:?}");
