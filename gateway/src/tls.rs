@@ -69,30 +69,24 @@ impl Transport {
         host: &HostName,
         now: UnixTime,
     ) -> Option<Arc<ServerConfig>> {
-        let (config, resumption) = match (self, scope) {
-            (
-                Self::Clients {
-                    requested: config,
-                    resumption,
-                    ..
-                },
-                ClientAuth::Requested,
-            )
-            | (
-                Self::Clients {
-                    required: config,
-                    resumption,
-                    ..
-                },
-                ClientAuth::Required,
-            ) => (config, resumption.as_ref()),
-            (Self::Cloudflare(config), ClientAuth::Requested | ClientAuth::Required) => {
-                (config, None)
+        match self {
+            Self::Clients {
+                requested,
+                required,
+                resumption,
+            } => {
+                let config = match scope {
+                    ClientAuth::Requested => requested,
+                    ClientAuth::Required => required,
+                };
+                Some(match resumption {
+                    Some(resumption) => resumable(config, resumption.tickets(scope, host, now)),
+                    None => Arc::clone(config),
+                })
             }
-            (Self::Plain, ClientAuth::Requested | ClientAuth::Required) => return None,
-        };
-        let tickets = resumption.map(|resumption| resumption.tickets(scope, host, now));
-        Some(tickets.map_or_else(|| Arc::clone(config), |tickets| resumable(config, tickets)))
+            Self::Cloudflare(config) => Some(Arc::clone(config)),
+            Self::Plain => None,
+        }
     }
 }
 
