@@ -132,10 +132,10 @@ impl BehindCloudflare {
             gate.check_name(&common_name, now)?;
             return Ok(Proof::Name(common_name));
         };
-        let path = gate.verify(&chain, now)?;
-        if path.identity().common_name.as_ref() != Some(&common_name) {
+        let shown = gate.verify(&chain, now)?;
+        if shown.path().identity().common_name.as_ref() != Some(&common_name) {
             return Err(CloudflareRefusal::AnotherName);
         }
-        Ok(Proof::Certificate(Arc::new(path)))
+        Ok(Proof::Certificate(shown.proven()))
     }
 }

@@ -40,6 +40,12 @@ pub struct GatewayConfig {
     pub when_stale: Option<Spanned<WhenStaleConfig>>,
     /// The host a client without SNI means. Without it such a client is refused.
     pub default_host: Option<Spanned<String>>,
+    /// Whether TLS sessions may be resumed; default `true`.
+    pub resumption: Option<Spanned<bool>>,
+    /// Keys of session tickets, for gateways that are to resume each other's sessions: base64 of
+    /// 32 octets a line, the first one seals, all open; readable by its owner only. Without it
+    /// keys are random, and this process's own.
+    pub ticket_keys: Option<Spanned<PathBuf>>,
     /// How long running requests may take after SIGTERM; default `"30s"`.
     pub drain: Option<Spanned<String>>,
     /// `[gateway.limits]`.
@@ -77,6 +83,8 @@ pub struct LimitsConfig {
     /// A connection older than this is closed as soon as its requests are answered, and cut at
     /// twice this age; default `"1h"`.
     pub max_age: Option<Spanned<String>>,
+    /// How long after its full handshake a TLS session may be resumed; default `"12h"`.
+    pub max_resumption: Option<Spanned<String>>,
     /// Connections at the same time; default 10000.
     pub max_connections: Option<Spanned<usize>>,
     /// TLS handshakes at the same time; default 512.

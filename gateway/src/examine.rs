@@ -29,7 +29,7 @@ pub fn examine(
     let gate = Gate::new(&settings.anchors, follow.view(), settings.when_stale);
     Ok(gate
         .verify(chain, now)
-        .map(|path| Arc::clone(path.identity())))
+        .map(|shown| Arc::clone(shown.path().identity())))
 }
 
 /// How a service token stands at the gateway.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use postern_pki::Rejection;
 use postern_policy::{CertificateIdentity, ClientAuth, HostName};
 use rustls::server::Acceptor;
-use rustls_pki_types::UnixTime;
+use rustls_pki_types::{CertificateDer, UnixTime};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
@@ -18,7 +18,7 @@ use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 use crate::peer::Peer;
 use crate::state::Snapshot;
 use crate::tls::{ALPN_H2, Transport};
-use crate::verifier::{Observation, observed};
+use crate::verifier::{Gate, Observation, leaf_identity, observed};
 
 /// What ALPN agreed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,16 +117,16 @@ pub(crate) async fn handshake(
     let deadline = Instant::now() + snapshot.settings.limits.handshake_timeout;
     let start = client_hello(socket, deadline).await?;
     let sni = start.client_hello().server_name().map(str::to_owned);
-    let scope = match scope_of(sni.as_deref(), snapshot) {
-        Ok(scope) => scope,
+    let (host, scope) = match host_of(sni.as_deref(), snapshot) {
+        Ok(found) => found,
         Err(refused) => return Err(unrecognized_name(start, *refused).await.into()),
     };
     let slot = timeout_at(deadline, handshakes.acquire()).await;
     let _slot = slot.map_err(|_| Refused::new("busy", "too many handshakes", sni.as_deref()))?;
-    let Some(config) = snapshot.transport.of(scope) else {
+    let Some(config) = snapshot.transport.config(scope, &host, UnixTime::now()) else {
         return Err(Refused::not_cloudflare("cloudflared is to connect without TLS").into());
     };
-    let accept = start.into_stream(Arc::clone(config)).into_fallible();
+    let accept = start.into_stream(config).into_fallible();
     let accept = timeout_at(deadline, accept);
     let (stream, observation) = observed(accept).await;
     let stream = match stream {
@@ -170,7 +170,7 @@ async fn client_hello(
 }
 
 /// An unknown name is refused, never given a default; so is a missing one, unless one is set.
-fn scope_of(sni: Option<&str>, snapshot: &Snapshot) -> Result<ClientAuth, Box<Refused>> {
+fn host_of(sni: Option<&str>, snapshot: &Snapshot) -> Result<(HostName, ClientAuth), Box<Refused>> {
     let settings = &snapshot.settings;
     let host = match (sni, &settings.default_host) {
         (Some(sni), _) => HostName::parse(sni)
@@ -181,10 +181,14 @@ fn scope_of(sni: Option<&str>, snapshot: &Snapshot) -> Result<ClientAuth, Box<Re
             return Err(Box::new(Refused::new("missing_sni", detail, None)));
         }
     };
-    settings.applications.client_auth(&host).ok_or_else(|| {
-        let detail = "no application answers for this host";
-        Box::new(Refused::new("unknown_sni", detail, Some(host.as_str())))
-    })
+    match settings.applications.client_auth(&host) {
+        Some(scope) => Ok((host, scope)),
+        None => {
+            let detail = "no application answers for this host";
+            let refused = Refused::new("unknown_sni", detail, Some(host.as_str()));
+            Err(Box::new(refused))
+        }
+    }
 }
 
 /// The alert by hand: rustls has none for a handshake that was never given a configuration.
@@ -233,8 +237,6 @@ fn too_slow(host: Option<&str>) -> Refused {
     Refused::new("handshake_timeout", "the handshake took too long", host)
 }
 
-/// The same gate after full and resumed handshakes alike; what the verifier found is not verified
-/// twice.
 fn peer(
     stream: &TlsStream<TcpStream>,
     observation: Observation,
@@ -243,18 +245,34 @@ fn peer(
     if let Some(front) = &snapshot.settings.behind_cloudflare {
         return Ok(Peer::Cloudflare(Arc::clone(&front.peer)));
     }
-    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let tls = stream.get_ref().1;
+    let chain = tls.peer_certificates().unwrap_or_default();
+    admit(chain, observation, &snapshot.gate.load(), UnixTime::now()).map_err(|refused| {
+        let host = tls.server_name().map(str::to_owned);
+        Refused { host, ..refused }.into()
+    })
+}
+
+/// The same gate after full and resumed handshakes alike; what the verifier found is not verified
+/// twice. The handshake is over: whoever is there proved to hold the certificate's key, now or
+/// when the session began.
+fn admit(
+    chain: &[CertificateDer<'_>],
+    observation: Observation,
+    gate: &Gate,
+    now: UnixTime,
+) -> Result<Peer, Refused> {
     let Some(leaf) = chain.first() else {
         return Ok(Peer::Anonymous);
     };
-    if let Observation::Accepted(path) = observation
-        && path.leaf().der() == leaf
+    if let Observation::Accepted(shown) = observation
+        && shown.path().leaf().der() == leaf
     {
-        return Ok(Peer::Certificate(path));
+        return Ok(Peer::Certificate(shown.proven()));
     }
-    match snapshot.gate.load().verify(chain, UnixTime::now()) {
-        Ok(path) => Ok(Peer::Certificate(Arc::new(path))),
-        Err(rejection) => Err(Refused::rejected(&rejection, None).into()),
+    match gate.verify(chain, now) {
+        Ok(shown) => Ok(Peer::Certificate(shown.proven())),
+        Err(rejection) => Err(Refused::rejected(&rejection, leaf_identity(leaf))),
     }
 }
 
@@ -262,3 +280,51 @@ fn peer(
 const UNRECOGNIZED_NAME: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_READS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use postern_fixtures::TestPki;
+    use postern_pki::{
+        Certificate, RevocationEvent, RevocationIndex, RevocationReason, TrustAnchors, WhenStale,
+    };
+
+    use super::*;
+    use crate::follow::View;
+
+    #[test]
+    fn a_certificate_that_no_verifier_saw_passes_the_gate_or_is_refused() {
+        let pki = TestPki::new();
+        let root = Certificate::from_der(pki.root().der()).unwrap();
+        let anchors = TrustAnchors::new(vec![root]).unwrap();
+        let gate = Gate::new(&anchors, Arc::default(), WhenStale::Admit);
+        let client = pki.client("device-1");
+        let resumed = |gate: &Gate, now| {
+            let admitted = admit(&client.chain(), Observation::NoCertificate, gate, now);
+            admitted.map_err(|refused| (refused.reason, refused.leaf.unwrap().serial))
+        };
+        let path = match resumed(&gate, pki.now()) {
+            Ok(Peer::Certificate(path)) => path,
+            Ok(Peer::Cloudflare(_) | Peer::Anonymous) | Err(_) => panic!("it is a good one"),
+        };
+        let (issuer, serial) = path.links().next().unwrap();
+
+        let late = resumed(&gate, pki.after(time::Duration::days(91)));
+        assert_eq!(late.err(), Some(("expired", serial)));
+
+        let event = RevocationEvent::Revoked(RevocationReason::KeyCompromise);
+        let view = View {
+            index: RevocationIndex::new().with_event(issuer, serial, event),
+            ..View::default()
+        };
+        let revoked = resumed(&gate.with_view(Arc::new(view)), pki.now());
+        assert_eq!(revoked.err(), Some(("revoked", serial)));
+
+        let other = Certificate::from_der(TestPki::new().root().der()).unwrap();
+        let others = TrustAnchors::new(vec![other]).unwrap();
+        let gate = Gate::new(&others, Arc::default(), WhenStale::Admit);
+        let untrusted = resumed(&gate, pki.now());
+        assert_eq!(untrusted.err(), Some(("bad_signature", serial)));
+    }
+}

@@ -7,6 +7,7 @@ mod cloudflare;
 mod files;
 mod limits;
 mod listen;
+mod tickets;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use toml::Spanned;
 
 pub(crate) use self::limits::Limits;
 pub use self::listen::ListenAddress;
+pub(crate) use self::tickets::TicketSettings;
 use crate::cloudflare::BehindCloudflare;
 use crate::config::{GatewayConfig, PeerConfig, WhenStaleConfig};
 use crate::event::EventTarget;
@@ -38,6 +40,7 @@ pub struct Settings {
     pub(crate) metrics: Option<SocketAddr>,
     /// None: plain HTTP, to a tunnel on this machine.
     pub(crate) server_key: Option<Arc<CertifiedKey>>,
+    pub(crate) tickets: TicketSettings,
     pub(crate) anchors: TrustAnchors,
     pub(crate) follow: FollowSettings,
     pub(crate) when_stale: WhenStale,
@@ -72,6 +75,7 @@ impl Settings {
         let state = at(config.state.get_ref());
         let listen = keep(listen::listen(&config.listen, base), &mut errors);
         let server_key = keep(server_key(&config, base), &mut errors);
+        let tickets = keep(TicketSettings::load(&config, base), &mut errors);
         let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
         let follow = keep(follow(&config, base, state.clone()), &mut errors);
         let when_stale = keep(when_stale(config.when_stale.as_ref()), &mut errors);
@@ -99,6 +103,7 @@ impl Settings {
                 events,
                 metrics: metrics?,
                 server_key: server_key?,
+                tickets: tickets?,
                 anchors: anchors?,
                 follow: follow?,
                 when_stale: when_stale?,

@@ -13,6 +13,7 @@ use crate::follow::View;
 use crate::forward::Upstreams;
 use crate::metrics::Metrics;
 use crate::registry::Registry;
+use crate::resumption::OwnKeys;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::tls::Transport;
@@ -24,6 +25,8 @@ pub(crate) struct Snapshot {
     pub(crate) transport: Transport,
     pub(crate) gate: Arc<ArcSwap<Gate>>,
     pub(crate) upstreams: Upstreams,
+    /// Kept over reloads, so that sessions are.
+    ticket_keys: Arc<OwnKeys>,
     /// Counts configurations from 1; a reload that is refused does not count.
     pub(crate) generation: u64,
 }
@@ -32,7 +35,7 @@ impl Snapshot {
     /// The first configuration of a process.
     pub(crate) fn first(settings: Settings, view: Arc<View>) -> Self {
         let upstreams = Upstreams::new(&settings.limits);
-        Self::with_upstreams(settings, view, upstreams, 1)
+        Self::with(settings, view, upstreams, Arc::default(), 1)
     }
 
     /// The configuration after `self`; connections to upstreams live on where they can.
@@ -42,23 +45,27 @@ impl Snapshot {
         } else {
             Upstreams::new(&settings.limits)
         };
-        Self::with_upstreams(settings, view, upstreams, self.generation + 1)
+        let ticket_keys = Arc::clone(&self.ticket_keys);
+        let generation = self.generation + 1;
+        Self::with(settings, view, upstreams, ticket_keys, generation)
     }
 
-    fn with_upstreams(
+    fn with(
         settings: Settings,
         view: Arc<View>,
         upstreams: Upstreams,
+        ticket_keys: Arc<OwnKeys>,
         generation: u64,
     ) -> Self {
         let gate = Gate::new(&settings.anchors, view, settings.when_stale);
         let gate = Arc::new(ArcSwap::from_pointee(gate));
-        let transport = Transport::new(&settings, &gate);
+        let transport = Transport::new(&settings, &gate, &ticket_keys);
         Self {
             settings,
             transport,
             gate,
             upstreams,
+            ticket_keys,
             generation,
         }
     }

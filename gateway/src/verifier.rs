@@ -3,17 +3,17 @@
 //! webpki checks the path (inside [`PathVerifier`]); serials are looked up in our own index, never
 //! in a CRL handed to webpki, which would hash the whole list again in each handshake. rustls
 //! resumes a session without calling the client verifier, so the gate runs again on the
-//! certificates of the finished handshake: resumption may be switched on later behind it.
+//! certificates of the finished handshake.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_pki::{
-    Certificate, LeafProfile, PathRole, PathVerifier, Rejection, TrustAnchors, VerifiedPath,
-    WhenStale,
+    Certificate, IssuerId, LeafProfile, PathRole, PathVerifier, Rejection, TrustAnchors,
+    VerifiedPath, WhenStale,
 };
-use postern_policy::{CertificateIdentity, CommonName};
+use postern_policy::{CertificateIdentity, CommonName, SerialNumber};
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{
     WebPkiSupportedAlgorithms, aws_lc_rs, verify_tls12_signature, verify_tls13_signature,
@@ -23,10 +23,13 @@ use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, 
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::follow::{NameRefusal, View};
+use crate::path_cache::{PathCache, Shown};
 
 /// Trust and revocation as one value, swapped whole.
 pub(crate) struct Gate {
     verifier: Arc<PathVerifier>,
+    /// Of this verifier alone.
+    paths: Arc<PathCache>,
     view: Arc<View>,
     when_stale: WhenStale,
 }
@@ -38,15 +41,17 @@ impl Gate {
             PathVerifier::new(anchors.clone(), view.issuers.clone(), LeafProfile::Strict);
         Self {
             verifier: Arc::new(verifier),
+            paths: Arc::default(),
             view,
             when_stale,
         }
     }
 
-    /// The same trust, newer news; `issuers` are taken over only when they changed.
+    /// The same trust and issuers, newer news.
     pub(crate) fn with_view(&self, view: Arc<View>) -> Self {
         Self {
             verifier: Arc::clone(&self.verifier),
+            paths: Arc::clone(&self.paths),
             view,
             when_stale: self.when_stale,
         }
@@ -67,16 +72,26 @@ impl Gate {
         &self,
         chain: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<VerifiedPath, Rejection> {
-        let path = self.verifier.verify(chain, now)?;
-        self.view.index.check(&path, self.when_stale, now)?;
-        Ok(path)
+    ) -> Result<Shown, Rejection> {
+        let verify = || self.verifier.verify(chain, now);
+        let shown = self.paths.find_or(chain, now, verify)?;
+        self.view.index.check(shown.path(), self.when_stale, now)?;
+        Ok(shown)
     }
 
     /// Whether a path that was accepted earlier still is: time and revocation only.
     pub(crate) fn recheck(&self, path: &VerifiedPath, now: UnixTime) -> Result<(), Rejection> {
         check_validity(path, now.as_secs())?;
         self.view.index.check(path, self.when_stale, now)
+    }
+
+    /// As [`recheck`](Self::recheck), for what a ticket keeps of a path: revocation only.
+    pub(crate) fn check_links(
+        &self,
+        links: impl IntoIterator<Item = (IssuerId, SerialNumber)>,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
+        self.view.index.check_links(links, self.when_stale, now)
     }
 
     /// Whether a name that somebody else verified is to be believed.
@@ -101,7 +116,7 @@ impl Gate {
 pub(crate) enum Observation {
     #[default]
     NoCertificate,
-    Accepted(Arc<VerifiedPath>),
+    Accepted(Shown),
     Refused {
         rejection: Box<Rejection>,
         leaf: Option<Box<CertificateIdentity>>,
@@ -120,6 +135,15 @@ pub(crate) async fn observed<F: Future>(handshake: F) -> (F::Output, Observation
         (output, OBSERVED.with(RefCell::take))
     };
     OBSERVED.scope(RefCell::default(), run).await
+}
+
+/// The path that was verified so far in the handshake that asks; none where it resumes a session.
+pub(crate) fn accepted_path() -> Option<Arc<VerifiedPath>> {
+    let path = |cell: &RefCell<Observation>| match &*cell.borrow() {
+        Observation::Accepted(shown) => Some(Arc::clone(shown.path())),
+        Observation::NoCertificate | Observation::Refused { .. } => None,
+    };
+    OBSERVED.try_with(path).ok().flatten()
 }
 
 /// The gate as rustls asks for it. Reads the gate of the moment, so that news needs no new one.
@@ -171,8 +195,8 @@ impl ClientCertVerifier for ClientVerifier {
         chain.push(end_entity.clone());
         chain.extend(intermediates.iter().cloned());
         match self.gate.load().verify(&chain, now) {
-            Ok(path) => {
-                observe(Observation::Accepted(Arc::new(path)));
+            Ok(shown) => {
+                observe(Observation::Accepted(shown));
                 Ok(ClientCertVerified::assertion())
             }
             Err(rejection) => {
@@ -283,7 +307,7 @@ fn observe(observation: Observation) {
 }
 
 /// What a refused certificate says of itself. Unproven; for the operator's eyes.
-fn leaf_identity(leaf: &CertificateDer<'_>) -> Option<Box<CertificateIdentity>> {
+pub(crate) fn leaf_identity(leaf: &CertificateDer<'_>) -> Option<Box<CertificateIdentity>> {
     // Not worth the time for a leaf that was refused for its size.
     if leaf.len() > MAX_DESCRIBED {
         return None;

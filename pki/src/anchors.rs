@@ -1,7 +1,5 @@
 //! Trust anchors: where every path ends.
 
-use std::ptr;
-
 use rustls_pki_types::TrustAnchor;
 use thiserror::Error;
 
@@ -65,18 +63,9 @@ impl TrustAnchors {
         })
     }
 
+    /// In the order of [`Self::certificates`].
     pub(crate) fn anchors(&self) -> &[TrustAnchor<'static>] {
         &self.anchors
-    }
-
-    /// The certificate of one of [`Self::anchors`]. Compared by address: two anchors may share
-    /// name and key (a renewed root) and differ in everything else.
-    pub(crate) fn certificate_of(&self, found: &TrustAnchor<'_>) -> Option<&Certificate> {
-        let at = self
-            .anchors
-            .iter()
-            .position(|anchor| ptr::addr_eq(ptr::from_ref(anchor), ptr::from_ref(found)))?;
-        self.certificates.get(at)
     }
 }
 

@@ -209,8 +209,22 @@ impl RevocationIndex {
         when_stale: WhenStale,
         now: UnixTime,
     ) -> Result<(), Rejection> {
+        self.check_links(path.links(), when_stale, now)
+    }
+
+    /// As [`check`](Self::check), for the [`links`](VerifiedPath::links) of a path that were kept
+    /// without it.
+    ///
+    /// # Errors
+    /// The first certificate, counted from the leaf, that is not to be admitted.
+    pub fn check_links(
+        &self,
+        links: impl IntoIterator<Item = (IssuerId, SerialNumber)>,
+        when_stale: WhenStale,
+        now: UnixTime,
+    ) -> Result<(), Rejection> {
         let mut unknown = None;
-        for (at, (issuer, serial)) in path.links().enumerate() {
+        for (at, (issuer, serial)) in links.into_iter().enumerate() {
             let role = if at == 0 {
                 PathRole::Leaf
             } else {

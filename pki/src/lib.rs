@@ -25,6 +25,7 @@ mod key;
 mod leaf;
 mod name;
 mod path;
+mod path_ends;
 mod path_error;
 mod pem;
 mod rejection;

@@ -7,6 +7,7 @@ use postern_policy::{CertificateIdentity, SerialNumber};
 use rustls_pki_types::{CertificateDer, UnixTime};
 use webpki::{EndEntityCert, KeyUsage};
 
+use crate::path_ends::PathEnds;
 use crate::signature::SUPPORTED;
 use crate::{
     Certificate, IssuerId, LeafProfile, PathRole, Rejection, TrustAnchors, chain_lint, leaf,
@@ -28,6 +29,7 @@ const MAX_SAME_SUBJECT: usize = 4;
 #[derive(Debug, Clone)]
 pub struct PathVerifier {
     anchors: TrustAnchors,
+    ends: PathEnds,
     issuers: Vec<Certificate>,
     profile: LeafProfile,
     max_depth: Option<usize>,
@@ -47,6 +49,7 @@ impl PathVerifier {
     /// sent without them; they are not trusted by themselves, and none is ever fetched.
     pub fn new(anchors: TrustAnchors, issuers: Vec<Certificate>, profile: LeafProfile) -> Self {
         Self {
+            ends: PathEnds::new(&anchors, &issuers),
             anchors,
             issuers,
             profile,
@@ -106,6 +109,9 @@ impl PathVerifier {
         let outcome = RefCell::new(None);
         // Called for each path whose signatures verify; an error makes webpki try another one.
         let judge = |candidate: &webpki::VerifiedPath<'_>| {
+            if self.ends_too_soon(candidate) {
+                return Err(webpki::Error::UnknownIssuer);
+            }
             let judged = self.judge(leaf, candidate, now);
             let answer = judged
                 .as_ref()
@@ -116,7 +122,7 @@ impl PathVerifier {
         };
         let built = entity.verify_for_usage(
             SUPPORTED,
-            self.anchors.anchors(),
+            self.ends.ends(),
             pool,
             now,
             KeyUsage::client_auth(),
@@ -134,6 +140,12 @@ impl PathVerifier {
         }
     }
 
+    /// At an intermediate we hold, with others below it: to be built up to the anchor.
+    fn ends_too_soon(&self, candidate: &webpki::VerifiedPath<'_>) -> bool {
+        let end = self.ends.certificates_of(candidate.anchor());
+        end.is_some_and(|end| end.len() > 1) && candidate.intermediate_certificates().count() > 0
+    }
+
     fn judge(
         &self,
         leaf: &Certificate,
@@ -144,13 +156,13 @@ impl PathVerifier {
             .intermediate_certificates()
             .map(|intermediate| self.certificate(&intermediate.der()))
             .collect::<Result<Vec<_>, _>>()?;
-        let anchor = self
-            .anchors
-            .certificate_of(candidate.anchor())
+        let end = self
+            .ends
+            .certificates_of(candidate.anchor())
             .ok_or_else(|| Rejection::UnknownIssuer {
                 issuer: leaf.issuer(),
             })?;
-        issuers.push(anchor.clone());
+        issuers.extend_from_slice(end);
         chain_lint::check_path(leaf, &issuers, self.max_depth, now.as_secs())?;
         let identity = Arc::new(leaf.identity(issuers.first()));
         Ok(VerifiedPath {
@@ -194,6 +206,14 @@ impl VerifiedPath {
             .map(Certificate::not_after)
             .min()
             .unwrap_or(self.leaf.not_after())
+    }
+
+    /// Whether every certificate of the path is within its period, the anchor's included: what
+    /// [`PathVerifier::verify`] asks of time.
+    pub fn is_valid_at(&self, now: u64) -> bool {
+        std::iter::once(&self.leaf)
+            .chain(&self.issuers)
+            .all(|one| (one.not_before()..=one.not_after()).contains(&now))
     }
 
     /// What must not be revoked: leaf and intermediates, each under its issuer's key. The anchor

@@ -261,3 +261,48 @@ fn a_time_before_everything_is_not_yet_valid() {
     let refused = verifier(&pki).verify(&pki.client(NAME).chain(), long_ago);
     assert_eq!(code(refused), "not_yet_valid");
 }
+
+/// What is presented is verified each time; what is held was verified in part when it was loaded.
+#[test]
+fn an_intermediate_we_hold_and_one_that_is_presented_come_to_the_same() {
+    type Change = fn(&mut rcgen::CertificateParams);
+    let changes: [(&str, Change); 6] = [
+        ("", |_| {}),
+        ("expired", |params| {
+            params.not_after = params.not_before + Duration::from_secs(1);
+        }),
+        ("not_a_ca", |params| {
+            params.is_ca = rcgen::IsCa::ExplicitNoCa;
+        }),
+        ("key_usage", |params| {
+            params.key_usages = vec![rcgen::KeyUsagePurpose::CrlSign];
+        }),
+        ("eku_missing", |params| {
+            params.extended_key_usages = vec![rcgen::ExtendedKeyUsagePurpose::ServerAuth];
+        }),
+        ("name_constraints", |params| {
+            let permitted = rcgen::GeneralSubtree::DnsName("other.example".to_owned());
+            params.name_constraints = Some(rcgen::NameConstraints {
+                permitted_subtrees: vec![permitted],
+                excluded_subtrees: Vec::new(),
+            });
+        }),
+    ];
+    for (expected, change) in changes {
+        let pki = TestPki::with_intermediate(TestPki::new().date_time(), change);
+        let name = rcgen::SanType::DnsName("device.corp".try_into().unwrap());
+        let named = |params: &mut rcgen::CertificateParams| params.subject_alt_names = vec![name];
+        let client = pki.client_with(NAME, named);
+        let presented = verify(&pki, &client).map(|path| path.issuers().to_vec());
+        let held = vec![read(pki.intermediate().der())];
+        let holding = PathVerifier::new(anchors(&[pki.root()]), held, LeafProfile::Strict);
+        let alone = client.presenting(Vec::new()).chain();
+        let held = holding.verify(&alone, pki.now());
+        let held = held.map(|path| path.issuers().to_vec());
+        assert_eq!(held, presented, "{expected}");
+        match presented {
+            Ok(issuers) => assert_eq!((issuers.len(), expected), (2, "")),
+            Err(rejection) => assert_eq!(rejection.code(), expected),
+        }
+    }
+}

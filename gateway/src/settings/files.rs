@@ -23,7 +23,7 @@ pub(super) fn server_key(
 ) -> Result<Arc<CertifiedKey>, Vec<ConfigError>> {
     let chain = server_chain(certificate, base)?;
     let path = base.join(key.get_ref());
-    only_its_owner_reads(key, &path)?;
+    only_its_owner_reads(key, &path, "the private key")?;
     let private = PrivateKeyDer::from_pem_file(&path).map_err(|why| {
         let message = format!("cannot read a private key from {}: {why}", path.display());
         error(
@@ -74,18 +74,23 @@ fn server_chain(
     Ok(chain)
 }
 
-fn only_its_owner_reads(key: &Spanned<PathBuf>, path: &Path) -> Result<(), Vec<ConfigError>> {
+/// Checks a file with secrets; `what` it is called in messages.
+pub(super) fn only_its_owner_reads(
+    key: &Spanned<PathBuf>,
+    path: &Path,
+    what: &str,
+) -> Result<(), Vec<ConfigError>> {
     let mode = fs::metadata(path)
         .map_err(|why| {
-            let message = format!("cannot read the private key {}: {why}", path.display());
-            error(key, message, "give the server's private key, a PEM file")
+            let message = format!("cannot read {what} {}: {why}", path.display());
+            error(key, message, "give a file that the gateway's user can read")
         })?
         .mode();
     if mode & 0o077 == 0 {
         return Ok(());
     }
     let message = format!(
-        "the private key {} can be read by others than its owner (mode {:04o})",
+        "{what} {} can be read by others than its owner (mode {:04o})",
         path.display(),
         mode & 0o7777
     );

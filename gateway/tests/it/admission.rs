@@ -376,8 +376,8 @@ async fn tls_1_2_is_served_and_refuses_in_the_handshake() {
 }
 
 #[tokio::test]
-async fn no_session_is_resumed() {
-    let world = World::start().await;
+async fn no_session_is_resumed_where_that_is_switched_off() {
+    let world = World::start_with("resumption = false").await;
     let device = world.pki.client("device-1.factory.corp");
     let config =
         crate::support::client_config(&world.pki, Some(&device), b"http/1.1", &[&TLS12, &TLS13]);

@@ -158,6 +158,21 @@ async fn every_mistake_in_the_file_is_told() {
         ("\"server.key\"", "\"server.crt\"", "can be read by others"),
         (
             "when_stale",
+            "ticket_keys = \"server.crt\"\nwhen_stale",
+            "the file of ticket keys",
+        ),
+        (
+            "when_stale",
+            "ticket_keys = \"server.key\"\nwhen_stale",
+            "line 1 is not the base64 of 32 octets",
+        ),
+        (
+            "when_stale",
+            "resumption = false\nticket_keys = \"server.key\"\nwhen_stale",
+            "would be used by nobody",
+        ),
+        (
+            "when_stale",
             "default_host = \"x.example\"\nwhen_stale",
             "no application has",
         ),

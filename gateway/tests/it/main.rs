@@ -9,6 +9,7 @@ mod admission;
 mod behind_cloudflare;
 mod forwarding;
 mod lifecycle;
+mod remembered;
 mod revocation;
 mod stalls;
 mod support;
