@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use postern_pki::certificates_from_pem;
+use postern_pki::{Certificate, certificate_ders_from_pem, certificates_from_pem};
 use rcgen::{
     CertificateParams, CertificateRevocationListParams, DistinguishedName, DnType,
     ExtendedKeyUsagePurpose, IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose,
     RevokedCertParams, SanType, SerialNumber,
 };
+use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
 
@@ -26,7 +27,6 @@ pub(crate) struct Authority {
 pub(crate) struct Identity {
     pub(crate) chain: Vec<CertificateDer<'static>>,
     pub(crate) key: PrivateKeyDer<'static>,
-    pub(crate) serial: SerialNumber,
 }
 
 impl Authority {
@@ -52,8 +52,18 @@ impl Authority {
 
     /// A client certificate nobody has seen.
     pub(crate) fn client(&self, common_name: &str) -> Result<Identity, BenchError> {
+        self.client_until(common_name, OffsetDateTime::now_utc() + LIFETIME)
+    }
+
+    /// A client certificate that ends at this time.
+    pub(crate) fn client_until(
+        &self,
+        common_name: &str,
+        not_after: OffsetDateTime,
+    ) -> Result<Identity, BenchError> {
         let mut params = params(common_name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        params.not_after = not_after;
         self.issue(params)
     }
 
@@ -70,11 +80,12 @@ impl Authority {
         &self,
         number: u64,
         others: u64,
-        revoked: &[&SerialNumber],
+        revoked: &[&Identity],
     ) -> Result<Vec<u8>, BenchError> {
         let now = OffsetDateTime::now_utc();
         let strangers = (0..others).map(|count| serial(Range::Strangers, count));
-        let all = strangers.chain(revoked.iter().map(|serial| (*serial).clone()));
+        let revoked = revoked.iter().map(|identity| identity.serial());
+        let revoked: Vec<_> = revoked.collect::<Result<_, _>>()?;
         let entry = |serial_number| RevokedCertParams {
             serial_number,
             revocation_time: now,
@@ -86,7 +97,7 @@ impl Authority {
             next_update: now + Duration::days(7),
             crl_number: SerialNumber::from(number),
             issuing_distribution_point: None,
-            revoked_certs: all.map(entry).collect(),
+            revoked_certs: strangers.chain(revoked).map(entry).collect(),
             key_identifier_method: KeyIdMethod::PreSpecified(self.key_id.clone()),
         };
         Ok(list.signed_by(&self.issuer)?.der().to_vec())
@@ -95,21 +106,38 @@ impl Authority {
     fn issue(&self, mut params: CertificateParams) -> Result<Identity, BenchError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let serial = serial(Range::Issued, NEXT.fetch_add(1, Ordering::Relaxed));
-        params.serial_number = Some(serial.clone());
+        params.serial_number = Some(serial);
         let key = KeyPair::generate()?;
         let certificate = params.signed_by(&key, &self.issuer)?;
         Ok(Identity {
             chain: vec![certificate.der().clone(), self.certificate.clone()],
             key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-            serial,
         })
     }
 }
 
 impl Identity {
+    /// Reads what `cert issue` wrote.
+    pub(crate) fn read(folder: &Path, name: &str) -> Result<Self, BenchError> {
+        let file = |ending| folder.join(format!("{name}.{ending}"));
+        let pem = fs::read(file("crt")).doing("read a certificate")?;
+        let chain = certificate_ders_from_pem(&pem);
+        let key = PrivateKeyDer::from_pem_file(file("key"));
+        let (Ok(chain), Ok(key)) = (chain, key) else {
+            return Err(BenchError::Machine("certificate that `cert issue` wrote"));
+        };
+        Ok(Self { chain, key })
+    }
+
     /// The certificate itself.
-    pub(crate) fn leaf(&self) -> &[u8] {
-        self.chain.first().map_or(&[], |leaf| leaf.as_ref())
+    pub(crate) fn leaf(&self) -> Result<Certificate, BenchError> {
+        let leaf = self.chain.first().map(|leaf| Certificate::from_der(leaf));
+        leaf.and_then(Result::ok)
+            .ok_or(BenchError::Machine("certificate of a client"))
+    }
+
+    fn serial(&self) -> Result<SerialNumber, BenchError> {
+        Ok(self.leaf()?.serial().as_octets().to_vec().into())
     }
 }
 
@@ -121,7 +149,7 @@ fn params(common_name: &str) -> CertificateParams {
         .distinguished_name
         .push(DnType::CommonName, common_name);
     params.not_before = now - Duration::hours(1);
-    params.not_after = now + Duration::days(30);
+    params.not_after = now + LIFETIME;
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.use_authority_key_identifier_extension = true;
@@ -145,3 +173,5 @@ fn serial(range: Range, count: u64) -> SerialNumber {
         (first + u128::from(count)).wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835);
     SerialNumber::from([&[0x50][..], &spread.to_be_bytes()].concat())
 }
+
+const LIFETIME: Duration = Duration::days(30);

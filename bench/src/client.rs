@@ -179,6 +179,13 @@ impl Connection {
         self.driver.await.ok();
     }
 
+    /// Waits until the server closes it.
+    pub(crate) async fn wait_until_closed(self) {
+        let Self { sender, driver, .. } = self;
+        driver.await.ok();
+        drop(sender);
+    }
+
     /// Whether the server closed it.
     pub(crate) fn is_closed(&self) -> bool {
         self.driver.is_finished()

@@ -12,9 +12,11 @@ mod goals;
 mod idle;
 mod limit;
 mod load;
+mod percentile;
 mod processes;
 mod proof;
 mod report;
+mod revocation;
 mod rows;
 mod site;
 mod start;
@@ -26,6 +28,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
 
 use crate::compare::Effort;
 use crate::error::{BenchError, Doing as _};
@@ -44,6 +47,8 @@ struct Cli {
 enum Command {
     /// CPU time per operation, memory and start, beside nginx and HAProxy
     Gateway(GatewayArgs),
+    /// How long until a revoked or ended client is out
+    Revocation(RevocationArgs),
 }
 
 #[derive(Debug, Args)]
@@ -65,6 +70,19 @@ struct GatewayArgs {
     output: Output,
 }
 
+#[derive(Debug, Args)]
+struct RevocationArgs {
+    /// The binary to measure
+    #[arg(long, value_name = "PATH", default_value = "target/dist/postern")]
+    postern: PathBuf,
+    /// Few and small: to see that it works
+    #[arg(long)]
+    quick: bool,
+    /// How the result is written
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Output,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Output {
     /// A Markdown table
@@ -77,6 +95,7 @@ fn main() -> ExitCode {
     let Cli { command } = Cli::parse();
     let done = match command {
         Command::Gateway(args) => measure_gateway(&args),
+        Command::Revocation(args) => measure_revocation(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,9 +117,19 @@ fn measure_gateway(args: &GatewayArgs) -> Result<(), BenchError> {
         args.rows.clone()
     };
     let report = runtime()?.block_on(gateway::run(&args.postern, &rows, effort))?;
-    let text = match args.output {
-        Output::Table => report.table(),
-        Output::Json => serde_json::to_string_pretty(&report)? + "\n",
+    write(args.output, &report, report.table())
+}
+
+fn measure_revocation(args: &RevocationArgs) -> Result<(), BenchError> {
+    let effort = if args.quick { QUICK_END } else { THOROUGH_END };
+    let report = runtime()?.block_on(revocation::run(&args.postern, effort))?;
+    write(args.output, &report, report.table())
+}
+
+fn write(output: Output, report: &impl Serialize, table: String) -> Result<(), BenchError> {
+    let text = match output {
+        Output::Table => table,
+        Output::Json => serde_json::to_string_pretty(report)? + "\n",
     };
     io::stdout()
         .write_all(text.as_bytes())
@@ -129,4 +158,16 @@ const QUICK: Effort = Effort {
     handshakes: 320,
     requests: 3_200,
     idle_connections: 500,
+};
+const THOROUGH_END: revocation::Effort = revocation::Effort {
+    revocations: 100,
+    others: 5_000,
+    replacements: 5,
+    entries: 1_000_000,
+};
+const QUICK_END: revocation::Effort = revocation::Effort {
+    revocations: 5,
+    others: 100,
+    replacements: 1,
+    entries: 10_000,
 };

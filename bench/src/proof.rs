@@ -40,7 +40,7 @@ async fn admitted(target: &Target, site: &Site) -> Result<(), BenchError> {
     };
     // Ours forwards the certificate itself (RFC 9440), which holds the name.
     let expected = match target.kind {
-        Kind::Postern => format!("client-cert: :{}:\n", STANDARD.encode(good.leaf())),
+        Kind::Postern => format!("client-cert: :{}:\n", STANDARD.encode(good.leaf()?.der())),
         Kind::Nginx | Kind::Haproxy => "x-client-cn: device-0.factory.corp\n".to_owned(),
     };
     if seen.contains(&expected) {

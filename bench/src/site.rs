@@ -71,6 +71,16 @@ impl Site {
         Ok(site)
     }
 
+    /// Runs `postern` in the folder.
+    pub(crate) fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.postern);
+        command
+            .args(["--home", "postern-home"])
+            .args(args)
+            .current_dir(self.folder.path());
+        command
+    }
+
     /// A path in the folder.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -97,8 +107,7 @@ impl Site {
         strangers: u64,
         revoked: &[&Identity],
     ) -> Result<(), BenchError> {
-        let serials: Vec<_> = revoked.iter().map(|identity| &identity.serial).collect();
-        let list = self.clients.crl(number, strangers, &serials)?;
+        let list = self.clients.crl(number, strangers, revoked)?;
         let beside = path.with_extension("new");
         fs::write(&beside, list).doing("write a CRL")?;
         fs::rename(&beside, path).doing("write a CRL")
@@ -138,7 +147,6 @@ impl People {
             untrusted: Identity {
                 chain: untrusted.chain(),
                 key: untrusted.key_der(),
-                serial: untrusted.serial().to_vec().into(),
             },
         })
     }
