@@ -26,16 +26,9 @@ pub(crate) async fn memory(
             figures.push(per_idle_connection(&target, site, effort.idle_connections).await?);
         }
     }
-    let mut summaries = kinds
-        .iter()
-        .zip(per_connection.into_iter().map(Summary::of));
-    let mut of = |kind: Kind| summaries.find_map(|(at, summary)| (*at == kind).then_some(summary));
-    let ours = of(Kind::Postern).ok_or(BenchError::Machine("postern binary"))?;
-    Ok(Figures {
-        nginx: of(Kind::Nginx),
-        haproxy: of(Kind::Haproxy),
-        ..Figures::of(ours)
-    })
+    let summaries = per_connection.into_iter().map(Summary::of);
+    let summaries: Vec<_> = kinds.iter().copied().zip(summaries).collect();
+    Figures::by_kind(&summaries)
 }
 
 async fn per_idle_connection(

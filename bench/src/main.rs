@@ -149,8 +149,8 @@ fn runtime() -> Result<tokio::runtime::Runtime, BenchError> {
 const LOAD_CPU: usize = 1;
 const THOROUGH: Effort = Effort {
     rounds: 5,
-    handshakes: 2_000,
-    requests: 30_000,
+    handshakes: 1_000,
+    requests: 20_000,
     idle_connections: 5_000,
 };
 const QUICK: Effort = Effort {
@@ -160,7 +160,7 @@ const QUICK: Effort = Effort {
     idle_connections: 500,
 };
 const THOROUGH_END: revocation::Effort = revocation::Effort {
-    revocations: 100,
+    revocations: 50,
     others: 5_000,
     replacements: 5,
     entries: 1_000_000,

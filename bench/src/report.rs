@@ -5,8 +5,10 @@ use comfy_table::presets::ASCII_MARKDOWN;
 use serde::Serialize;
 
 use crate::compare::Summary;
+use crate::error::BenchError;
 use crate::goals::{Bar, Medians, Verdict};
 use crate::rows::RowId;
+use crate::targets::Kind;
 
 /// One measured row.
 #[derive(Debug, Serialize)]
@@ -53,6 +55,20 @@ impl Figures {
             limit: None,
             ourselves: None,
         }
+    }
+
+    /// Each kind's summary in its place; ours is always there.
+    pub(crate) fn by_kind(summaries: &[(Kind, Summary)]) -> Result<Self, BenchError> {
+        let of = |kind| {
+            let mut all = summaries.iter();
+            all.find_map(|(found, summary)| (*found == kind).then_some(*summary))
+        };
+        let ours = of(Kind::Postern).ok_or(BenchError::Machine("figures of our own"))?;
+        Ok(Self {
+            nginx: of(Kind::Nginx),
+            haproxy: of(Kind::Haproxy),
+            ..Self::of(ours)
+        })
     }
 
     fn medians(&self) -> Medians {

@@ -24,14 +24,9 @@ pub(crate) async fn added(
             added.push(milliseconds(*kind, site, &many).await? - without);
         }
     }
-    let mut summaries = kinds.iter().zip(added.into_iter().map(Summary::of));
-    let mut of = |kind: Kind| summaries.find_map(|(at, summary)| (*at == kind).then_some(summary));
-    let ours = of(Kind::Postern).ok_or(BenchError::Machine("postern binary"))?;
-    Ok(Figures {
-        nginx: of(Kind::Nginx),
-        haproxy: of(Kind::Haproxy),
-        ..Figures::of(ours)
-    })
+    let summaries = added.into_iter().map(Summary::of);
+    let summaries: Vec<_> = kinds.iter().copied().zip(summaries).collect();
+    Figures::by_kind(&summaries)
 }
 
 async fn milliseconds(kind: Kind, site: &Site, crl: &Path) -> Result<f64, BenchError> {
