@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName, Upstream,
-    Verdict, decision,
+    ApplicationName, Credentials, Decision, ForwardedIdentity, HostName, PathPrefix, Policy,
+    PolicyName, Upstream, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -17,6 +17,7 @@ pub struct Application {
     paths: Vec<PathPrefix>,
     upstream: Upstream,
     policies: Vec<Arc<Policy>>,
+    identity: ForwardedIdentity,
     cloudflare: Option<CloudflareApplication>,
 }
 
@@ -36,6 +37,7 @@ impl Application {
             paths: vec![PathPrefix::root()],
             upstream,
             policies,
+            identity: ForwardedIdentity::default(),
             cloudflare: None,
         })
     }
@@ -47,6 +49,11 @@ impl Application {
         } else {
             Self { paths, ..self }
         }
+    }
+
+    /// Sets how the upstream is told whom a request is from.
+    pub fn with_identity(self, identity: ForwardedIdentity) -> Self {
+        Self { identity, ..self }
     }
 
     /// Sets what Cloudflare is to know of the application.
@@ -77,6 +84,11 @@ impl Application {
     /// The policies in file order.
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
+    }
+
+    /// How the upstream is told whom a request is from.
+    pub fn identity(&self) -> &ForwardedIdentity {
+        &self.identity
     }
 
     /// What Cloudflare is to know of the application.

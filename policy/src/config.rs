@@ -7,6 +7,7 @@
 mod application;
 mod cloudflare;
 mod error;
+mod identity;
 mod rule;
 mod token;
 

@@ -5,11 +5,11 @@ use toml::Spanned;
 
 use super::{
     CloudflareApplicationConfig, ConfigError, RuleConfig, cloudflare::cloudflare_application,
-    error::Collector, rule::rule,
+    error::Collector, identity::forwarded_identity, rule::rule,
 };
 use crate::{
-    Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
-    PolicyName, Rule, Upstream,
+    Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, IdentityForm,
+    PathPrefix, Policy, PolicyName, Rule, Upstream,
 };
 
 /// An `[[application]]` as written.
@@ -22,6 +22,10 @@ pub struct ApplicationConfig {
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
     upstream: Spanned<String>,
+    #[serde(default)]
+    identity: Option<Spanned<Vec<IdentityForm>>>,
+    #[serde(default)]
+    audience: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     policy: Vec<PolicyConfig>,
     #[serde(default)]
@@ -83,6 +87,12 @@ fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<
     let paths = paths(config, collector);
     let upstream = collector.parse(&config.upstream, Upstream::parse);
     let cloudflare = cloudflare_application(config.cloudflare.as_ref(), collector);
+    let identity = forwarded_identity(
+        config.identity.as_ref(),
+        config.audience.as_ref(),
+        cloudflare.as_ref().and_then(Option::as_ref),
+        collector,
+    );
     for (what, hint, missing) in [
         ("host", "write `hosts = [\"…\"]`", config.hosts.is_empty()),
         (
@@ -108,6 +118,7 @@ fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<
         collector
             .keep(application)?
             .with_paths(paths?)
+            .with_identity(identity?)
             .with_cloudflare(cloudflare?),
     )
 }
