@@ -9,21 +9,19 @@
 
 mod names;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING,
 };
 use http::{HeaderMap, HeaderValue};
-use postern_pki::Certificate;
 
-pub(crate) use self::names::is_identity;
+use self::names::is_identity;
 use crate::event::RequestId;
+use crate::identity::{UpstreamIdentity, ascii};
 
 /// What the gateway asserts about a request it forwards.
 pub(crate) struct Assertions<'a> {
     pub(crate) request_id: RequestId,
-    pub(crate) certificate: Option<&'a Certificate>,
+    pub(crate) identity: UpstreamIdentity<'a>,
     pub(crate) address: std::net::IpAddr,
     /// The authority the client asked for, in its one spelling.
     pub(crate) authority: &'a str,
@@ -137,23 +135,12 @@ fn join_cookies(headers: &mut HeaderMap) {
 }
 
 fn assert(headers: &mut HeaderMap, assertions: &Assertions<'_>) {
-    if let Some(certificate) = assertions.certificate {
-        headers.insert(CLIENT_CERT, client_cert(certificate));
-    }
+    assertions.identity.tell(headers);
     headers.insert(X_REQUEST_ID, ascii(&assertions.request_id.to_string()));
     headers.insert(X_FORWARDED_FOR, ascii(&assertions.address.to_string()));
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(X_FORWARDED_HOST, ascii(assertions.authority));
     headers.insert(HOST, ascii(assertions.authority));
-}
-
-/// RFC 9440 section 2.2: the leaf's DER as a structured-field byte sequence.
-fn client_cert(certificate: &Certificate) -> HeaderValue {
-    ascii(&format!(":{}:", STANDARD.encode(certificate.der())))
-}
-
-fn ascii(text: &str) -> HeaderValue {
-    HeaderValue::from_str(text).expect("digits, base64, addresses and parsed host names are ASCII")
 }
 
 fn remove_where(headers: &mut HeaderMap, condemned: impl Fn(&HeaderName) -> bool) {
@@ -169,7 +156,6 @@ fn remove_where(headers: &mut HeaderMap, condemned: impl Fn(&HeaderName) -> bool
 
 /// Our own on requests and, the same value, on responses.
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");

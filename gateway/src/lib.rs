@@ -20,6 +20,7 @@ mod forward;
 mod gateway;
 mod handshake;
 mod headers;
+mod identity;
 mod keeper;
 mod listener;
 mod peer;
@@ -65,6 +66,7 @@ use crate::caller::{Caller, Proof};
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::headers::{Assertions, X_REQUEST_ID};
+use crate::identity::UpstreamIdentity;
 use crate::peer::{Connection, Peer};
 use crate::registry::{Cut, Registered, Subject};
 use crate::respond::Refusal;
@@ -157,7 +159,11 @@ async fn admit_and_forward(
     let permitted = permit.cover(Request::from_parts(parts, body));
     let assertions = Assertions {
         request_id,
-        certificate: caller.path().map(|path| path.leaf()),
+        identity: UpstreamIdentity {
+            forms: application.identity().forms(),
+            path: caller.path().map(|path| &**path),
+            now,
+        },
         address: caller.address,
         authority: &target.authority,
     };

@@ -16,6 +16,7 @@ mod forwarding;
 mod frames;
 mod headers;
 mod hosts;
+mod identity;
 mod journal;
 mod limits;
 mod quickstart;

@@ -1,7 +1,7 @@
 //! The names of fields that say who somebody is.
 
 /// Whether a field name is one of ours, in any spelling (`Client_Cert`, `CF_ACCESS_CLIENT_ID`).
-pub(crate) fn is_identity(name: &str) -> bool {
+pub(super) fn is_identity(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     IDENTITY_NAMES.contains(&name.as_str())
         || IDENTITY_PREFIXES

@@ -1,9 +1,16 @@
+use postern_policy::IdentityForm;
+use rustls_pki_types::UnixTime;
+
 use super::*;
 
 fn assertions() -> Assertions<'static> {
     Assertions {
         request_id: RequestId::random(),
-        certificate: None,
+        identity: UpstreamIdentity {
+            forms: &[IdentityForm::ClientCert],
+            path: None,
+            now: UnixTime::since_unix_epoch(std::time::Duration::ZERO),
+        },
         address: [192, 0, 2, 7].into(),
         authority: "app.example.com:8443",
     }
