@@ -1,6 +1,7 @@
 //! Bind, run, drain.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use tokio::time::timeout;
 use crate::connection::serve;
 use crate::event::{EventLogThread, Notice, OpenEventsError};
 use crate::follow::Follow;
+use crate::identity::{JwksListener, Minter};
 use crate::keeper::{Keeper, KeeperHandle, LoadError};
 use crate::listener::Listener;
 use crate::settings::{ListenAddress, Settings};
@@ -25,6 +27,7 @@ pub struct Gateway {
     state: Arc<State>,
     listener: Listener,
     address: ListenAddress,
+    jwks: Option<JwksListener>,
     keeper: KeeperHandle,
     events: EventLogThread,
     folder: Arc<StateFolder>,
@@ -53,6 +56,22 @@ pub enum StartError {
     /// The event file cannot be opened.
     #[error(transparent)]
     Events(#[from] OpenEventsError),
+    /// The keys of assertions cannot be served.
+    #[error(
+        "cannot listen on {address} for `jwks_listen`: {source}; is another program using the port?"
+    )]
+    ListenForKeys {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Assertions cannot be signed.
+    #[error("{reason}")]
+    Assertions {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// What CAs publish cannot be followed.
     #[error("{reason}")]
     Follow {
@@ -94,10 +113,15 @@ impl Gateway {
                 address: settings.listen.clone(),
                 source,
             })?;
+        let jwks = settings.jwks_listen.map(bind_for_keys).transpose()?;
+        let minter = Minter::for_settings(settings.assertions.as_ref(), UnixTime::now().as_secs());
+        let minter = minter.map_err(|error| StartError::Assertions {
+            reason: error.to_string(),
+        })?;
         let events = EventLogThread::start(&settings.events)?;
         settings.warn(UnixTime::now());
         let state = State::new(
-            Snapshot::first(settings, follow.view()),
+            Snapshot::first(settings, follow.view(), minter),
             events.log().clone(),
         );
         folder.write_pid()?;
@@ -106,6 +130,7 @@ impl Gateway {
             state,
             listener,
             address,
+            jwks,
             keeper,
             events,
             folder,
@@ -136,6 +161,7 @@ impl Gateway {
             state,
             listener,
             address,
+            jwks,
             keeper,
             events,
             folder,
@@ -148,6 +174,8 @@ impl Gateway {
             generation: snapshot.generation,
         });
         drop(snapshot);
+        // Upstreams verify what is still in flight: the keys are served to the end.
+        let jwks = jwks.map(|jwks| tokio::spawn(jwks.serve(Arc::clone(&state))));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),
@@ -157,11 +185,18 @@ impl Gateway {
         drop(listener);
         drain(&state).await;
         keeper.stop().await;
+        if let Some(jwks) = jwks {
+            jwks.abort();
+        }
         folder.clear_pid();
         drop(state);
         events.close().await;
         ended
     }
+}
+
+fn bind_for_keys(address: SocketAddr) -> Result<JwksListener, StartError> {
+    JwksListener::bind(address).map_err(|source| StartError::ListenForKeys { address, source })
 }
 
 /// Accepts for ever. Out of descriptors it waits, longer each time, instead of spinning.
@@ -192,11 +227,17 @@ async fn accept(state: &Arc<State>, listener: &Listener) {
     }
 }
 
-/// Reads the keys of Cloudflare's assertions when it is time to, for ever.
+/// Reads the keys of Cloudflare's assertions, and replaces those of ours, when it is time to, for ever.
 async fn keep_keys(state: &State) {
     loop {
         if let Some(front) = &state.snapshot().settings.behind_cloudflare {
             front.keys.refresh_if_due().await;
+        }
+        if let Some(minter) = state.snapshot().minter.clone() {
+            let kept = move || minter.keep_keys(UnixTime::now().as_secs());
+            if let Err(error) = tokio::task::spawn_blocking(kept).await {
+                tracing::error!("the keys of assertions cannot be kept: {error}");
+            }
         }
         tokio::time::sleep(KEYS).await;
     }

@@ -7,11 +7,10 @@
 //! nginx does it by default: servers of the CGI kind fold such octets into `_`, as they do `-`, and
 //! then `Client_Cert` and `Client.Cert` are the same variable as ours.
 
+mod cookies;
 mod names;
 
-use http::header::{
-    CONNECTION, CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderName, TRANSFER_ENCODING,
-};
+use http::header::{CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderValue};
 
 use self::names::is_identity;
@@ -71,7 +70,8 @@ pub(crate) fn prepare_request(
     strip_hop_by_hop(headers);
     remove_where(headers, |name| !is_plain(name.as_str()));
     strip_identity(headers);
-    join_cookies(headers);
+    cookies::join(headers);
+    cookies::remove_assertions(headers);
     // They are equal: see `check_framing`.
     if let Some(length) = headers.get(CONTENT_LENGTH).cloned() {
         headers.insert(CONTENT_LENGTH, length);
@@ -118,20 +118,6 @@ fn strip_hop_by_hop(headers: &mut HeaderMap) {
 fn is_plain(name: &str) -> bool {
     name.bytes()
         .all(|octet| octet.is_ascii_alphanumeric() || octet == b'-')
-}
-
-/// RFC 9113 section 8.2.3: HTTP/2 may split the field, HTTP/1.1 may not.
-fn join_cookies(headers: &mut HeaderMap) {
-    let crumbs: Vec<&[u8]> = headers
-        .get_all(COOKIE)
-        .iter()
-        .map(HeaderValue::as_bytes)
-        .collect();
-    if crumbs.len() > 1
-        && let Ok(cookie) = HeaderValue::from_bytes(&crumbs.join(&b"; "[..]))
-    {
-        headers.insert(COOKIE, cookie);
-    }
 }
 
 fn assert(headers: &mut HeaderMap, assertions: &Assertions<'_>) {

@@ -48,8 +48,8 @@ pub use crate::check::{
     ApplicationSummary, CheckError, CheckReport, CloudflareSummary, SourceSummary, check,
 };
 pub use crate::config::{
-    BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig, OriginPullConfig,
-    PeerConfig, WhenStaleConfig,
+    AssertionsConfig, BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig,
+    OriginPullConfig, PeerConfig, WhenStaleConfig,
 };
 pub use crate::event::{EventTarget, OpenEventsError};
 pub use crate::examine::{TokenStanding, examine, token_standing};
@@ -155,6 +155,7 @@ async fn admit_and_forward(
     };
     let permit = authorize(application, &caller)?;
     record.permitted(&permit);
+    let assertion = snapshot.assertion(application, &caller, permit.method(), now);
 
     let permitted = permit.cover(Request::from_parts(parts, body));
     let assertions = Assertions {
@@ -162,6 +163,7 @@ async fn admit_and_forward(
         identity: UpstreamIdentity {
             forms: application.identity().forms(),
             path: caller.path().map(|path| &**path),
+            assertion: assertion.as_deref(),
             now,
         },
         address: caller.address,

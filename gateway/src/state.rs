@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_pki::{Rejection, VerifiedPath};
+use postern_policy::{Application, Method};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::caller::Caller;
 use crate::event::EventLog;
 use crate::follow::View;
 use crate::forward::Upstreams;
+use crate::identity::{Minter, Subject};
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::tls::Transport;
@@ -22,31 +25,53 @@ pub(crate) struct Snapshot {
     pub(crate) transport: Transport,
     pub(crate) gate: Arc<ArcSwap<Gate>>,
     pub(crate) upstreams: Upstreams,
+    /// Signs assertions, where an application may ask for them.
+    pub(crate) minter: Option<Arc<Minter>>,
     /// Counts configurations from 1; a reload that is refused does not count.
     pub(crate) generation: u64,
 }
 
 impl Snapshot {
     /// The first configuration of a process.
-    pub(crate) fn first(settings: Settings, view: Arc<View>) -> Self {
+    pub(crate) fn first(settings: Settings, view: Arc<View>, minter: Option<Arc<Minter>>) -> Self {
         let upstreams = Upstreams::new(&settings.limits);
-        Self::with_upstreams(settings, view, upstreams, 1)
+        Self::with_upstreams(settings, view, upstreams, minter, 1)
     }
 
     /// The configuration after `self`; connections to upstreams live on where they can.
-    pub(crate) fn next(&self, settings: Settings, view: Arc<View>) -> Self {
+    pub(crate) fn next(
+        &self,
+        settings: Settings,
+        view: Arc<View>,
+        minter: Option<Arc<Minter>>,
+    ) -> Self {
         let upstreams = if settings.limits == self.settings.limits {
             self.upstreams.clone()
         } else {
             Upstreams::new(&settings.limits)
         };
-        Self::with_upstreams(settings, view, upstreams, self.generation + 1)
+        Self::with_upstreams(settings, view, upstreams, minter, self.generation + 1)
+    }
+
+    /// What is signed about a permitted caller, where the application's upstream wants it.
+    pub(crate) fn assertion(
+        &self,
+        application: &Application,
+        caller: &Caller,
+        admitted_by: Method,
+        now: UnixTime,
+    ) -> Option<Arc<str>> {
+        let audience = application.identity().audience()?;
+        let subject = Subject::of(caller, admitted_by)?;
+        let minter = self.minter.as_ref()?;
+        Some(minter.assertion(subject, audience, now.as_secs()))
     }
 
     fn with_upstreams(
         settings: Settings,
         view: Arc<View>,
         upstreams: Upstreams,
+        minter: Option<Arc<Minter>>,
         generation: u64,
     ) -> Self {
         let gate = Gate::new(&settings.anchors, view, settings.when_stale);
@@ -57,6 +82,7 @@ impl Snapshot {
             transport,
             gate,
             upstreams,
+            minter,
             generation,
         }
     }

@@ -191,13 +191,13 @@ fn failure(error: impl std::fmt::Display) -> CommandError {
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         let kind = match &error {
-            StartError::Listen { .. } | StartError::State(StateFolderError::InUse { .. }) => {
-                Kind::Conflict
-            }
+            StartError::Listen { .. }
+            | StartError::ListenForKeys { .. }
+            | StartError::State(StateFolderError::InUse { .. }) => Kind::Conflict,
             StartError::Follow { .. } => Kind::Integrity,
-            StartError::State(StateFolderError::Unusable { .. }) | StartError::Events(_) => {
-                Kind::Failure
-            }
+            StartError::State(StateFolderError::Unusable { .. })
+            | StartError::Events(_)
+            | StartError::Assertions { .. } => Kind::Failure,
         };
         Self::new(kind, error)
     }

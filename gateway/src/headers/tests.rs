@@ -9,6 +9,7 @@ fn assertions() -> Assertions<'static> {
         identity: UpstreamIdentity {
             forms: &[IdentityForm::ClientCert],
             path: None,
+            assertion: None,
             now: UnixTime::since_unix_epoch(std::time::Duration::ZERO),
         },
         address: [192, 0, 2, 7].into(),

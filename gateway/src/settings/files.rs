@@ -74,11 +74,15 @@ fn server_chain(
     Ok(chain)
 }
 
-fn only_its_owner_reads(key: &Spanned<PathBuf>, path: &Path) -> Result<(), Vec<ConfigError>> {
+/// A private key is for whoever runs the gateway.
+pub(super) fn only_its_owner_reads(
+    key: &Spanned<PathBuf>,
+    path: &Path,
+) -> Result<(), Vec<ConfigError>> {
     let mode = fs::metadata(path)
         .map_err(|why| {
             let message = format!("cannot read the private key {}: {why}", path.display());
-            error(key, message, "give the server's private key, a PEM file")
+            error(key, message, "give the private key, a PEM file")
         })?
         .mode();
     if mode & 0o077 == 0 {
