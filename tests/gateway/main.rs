@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod assertions;
 mod behind_cloudflare;
 mod certificates;
 mod downgrade;
