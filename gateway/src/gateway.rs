@@ -233,9 +233,11 @@ async fn keep_keys(state: &State) {
         if let Some(front) = &state.snapshot().settings.behind_cloudflare {
             front.keys.refresh_if_due().await;
         }
-        if let Some(minter) = state.snapshot().minter.clone() {
-            let kept = move || minter.keep_keys(UnixTime::now().as_secs());
-            if let Err(error) = tokio::task::spawn_blocking(kept).await {
+        let now = UnixTime::now().as_secs();
+        let minter = state.snapshot().minter.clone();
+        if let Some(minter) = minter.filter(|minter| !minter.keys().are_good(now)) {
+            let kept = tokio::task::spawn_blocking(move || minter.keep_keys(now));
+            if let Err(error) = kept.await {
                 tracing::error!("the keys of assertions cannot be kept: {error}");
             }
         }

@@ -45,7 +45,8 @@ use postern_policy::{Application, Permit, Verdict};
 use rustls_pki_types::UnixTime;
 
 pub use crate::check::{
-    ApplicationSummary, CheckError, CheckReport, CloudflareSummary, SourceSummary, check,
+    ApplicationSummary, AssertionsSummary, CheckError, CheckReport, CloudflareSummary,
+    SourceSummary, check,
 };
 pub use crate::config::{
     AssertionsConfig, BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig,

@@ -86,12 +86,9 @@ impl Minter {
         })
     }
 
-    /// Looks whether a key is due or spent; blocks where one is. One that cannot be made leaves those
-    /// that are there.
+    /// Makes the key that is due and removes those that are spent; blocks. One that cannot be made
+    /// leaves those that are there.
     pub(crate) fn keep_keys(&self, now: u64) {
-        if self.keys.load().are_good(now) {
-            return;
-        }
         let alarm = match load(&self.issuer, &self.source, now) {
             Ok(keys) => {
                 self.keys.store(keys);

@@ -1,6 +1,7 @@
 //! `[gateway.assertions]` as an operator may get it wrong.
 
 use postern_tests::{Site, skip_without};
+use serde_json::json;
 
 use super::{Asserting, text};
 
@@ -60,6 +61,23 @@ fn an_issuer_or_a_place_that_could_not_be_meant_is_refused() {
     ];
     assert_refused(site, &table, "nothing says who signs them");
     drop(site.postern.run(&["gateway", "check"]).expect_code(0));
+}
+
+#[test]
+fn checking_says_who_signs_and_what_each_upstream_is_told() {
+    let asserting = Asserting::new(None, "");
+    let check = ["gateway", "check", "-o", "json"];
+    let report = asserting.site.postern.run(&check).expect_code(0).json();
+    assert_eq!(report["assertions"]["issuer"], asserting.issuer);
+    let told = |name: &str| {
+        let all = report["applications"].as_array().unwrap();
+        let one = all.iter().find(|one| one["name"] == name).unwrap();
+        one["identity"].clone()
+    };
+    assert_eq!(told("devices"), json!(["jwt", "jwt-cookie"]));
+    assert_eq!(told("logs"), json!(["client-cert"]));
+    // It only looks: no key was made.
+    assert!(!asserting.site.path("gateway-state").exists());
 }
 
 #[test]

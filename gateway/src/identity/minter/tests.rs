@@ -122,3 +122,35 @@ fn what_is_remembered_is_bounded() {
     }
     assert!(minter.minted.len() <= 8, "{}", minter.minted.len());
 }
+
+#[test]
+fn a_key_that_cannot_be_made_is_an_alarm_and_the_one_before_signs_on() {
+    let state = tempfile::tempdir().unwrap();
+    let month = std::time::Duration::from_secs(30 * 86_400);
+    let source = KeySource::Folder(KeyFolder::new(state.path(), month));
+    let minter = Minter::open(ISSUER, &source, NOW).unwrap();
+    let kids = minter.keys().kids();
+    let due = NOW + 30 * 86_400;
+    assert!(minter.keys().are_good(NOW) && !minter.keys().are_good(due));
+    let folder = state.path().join("assertion-keys");
+    let aside = state.path().join("aside");
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::write(&folder, "in the way").unwrap();
+    minter.keep_keys(due);
+    let alarm = minter.alarm().unwrap();
+    assert!(alarm.contains("assertion-keys"), "{alarm}");
+    assert_eq!(minter.keys().kids(), kids);
+    claims(
+        &minter,
+        &minter.assertion(device("a"), &audience(&["a"]), due),
+    );
+
+    std::fs::remove_file(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    minter.keep_keys(due);
+    assert_eq!(minter.alarm(), None);
+    assert_eq!(
+        (minter.keys().kids().len(), &minter.keys().kids()[0]),
+        (2, &kids[0])
+    );
+}
