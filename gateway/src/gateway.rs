@@ -114,7 +114,7 @@ impl Gateway {
                 source,
             })?;
         let jwks = settings.jwks_listen.map(bind_for_keys).transpose()?;
-        let minter = Minter::for_settings(settings.assertions.as_ref(), UnixTime::now().as_secs());
+        let minter = Minter::for_settings(&settings, UnixTime::now().as_secs());
         let minter = minter.map_err(|error| StartError::Assertions {
             reason: error.to_string(),
         })?;

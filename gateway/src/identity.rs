@@ -20,7 +20,6 @@ use postern_policy::IdentityForm;
 use rustls_pki_types::UnixTime;
 
 pub(crate) use self::jwks::JwksListener;
-pub(crate) use self::key_folder::KeyFolder;
 pub(crate) use self::keys::Keys;
 pub(crate) use self::minter::{KeySource, Minter};
 pub(crate) use self::signing_key::SigningKey;

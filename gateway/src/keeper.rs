@@ -298,7 +298,7 @@ impl Keeper {
         let now = UnixTime::now();
         let follow = Follow::load(&new.follow, &new.anchors, now).map_err(LoadError::new)?;
         new.warn(now);
-        let minter = Minter::for_settings(new.assertions.as_ref(), now.as_secs());
+        let minter = Minter::for_settings(&new, now.as_secs());
         let minter = minter.map_err(LoadError::new)?;
         let next = old.next(new, follow.view(), minter);
         self.follow = follow;

@@ -88,8 +88,7 @@ impl Settings {
             cloudflare::behind_cloudflare(front, listen.as_ref(), &applications, base)
         });
         let behind_cloudflare = keep(front.transpose(), &mut errors);
-        let assertions =
-            assertions::assertions(config.assertions.as_ref(), &applications, &state, base);
+        let assertions = assertions::assertions(config.assertions.as_ref(), &applications, base);
         let assertions = keep(assertions, &mut errors);
         let jwks_listen = keep(
             assertions::jwks_listen(config.assertions.as_ref()),

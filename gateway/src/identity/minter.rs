@@ -1,7 +1,9 @@
 //! Signs what `Cf-Access-Jwt-Assertion` carries, once for somebody and an audience and not for every
 //! request.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
@@ -13,21 +15,22 @@ use serde::Serialize;
 use super::key_folder::{KeyFolder, KeyFolderError};
 use super::keys::Keys;
 use super::subject::Subject;
-use crate::settings::AssertionSettings;
+use crate::settings::{AssertionSettings, Settings};
 
 /// Where keys come from.
 #[derive(Clone)]
 pub(crate) enum KeySource {
     /// The operator's files: they are replaced by a reload.
     Files(Arc<Keys>),
-    /// Our own: they are replaced in time.
-    Folder(KeyFolder),
+    /// Our own, in the state folder: they are replaced in time.
+    Made { rotate_every: Duration },
 }
 
 /// Makes assertions.
 pub(crate) struct Minter {
     issuer: String,
-    source: KeySource,
+    /// Where keys are made; none where they are given.
+    folder: Option<KeyFolder>,
     keys: ArcSwap<Keys>,
     minted: Cache<(Subject, Audience), Minted>,
     alarm: Mutex<Option<String>>,
@@ -68,19 +71,29 @@ struct Confirmation {
 impl Minter {
     /// The one that the settings ask for.
     pub(crate) fn for_settings(
-        settings: Option<&AssertionSettings>,
+        settings: &Settings,
         now: u64,
     ) -> Result<Option<Arc<Self>>, KeyFolderError> {
-        let open = |settings: &AssertionSettings| Self::open(&settings.issuer, &settings.keys, now);
-        Ok(settings.map(open).transpose()?.map(Arc::new))
+        let open = |signed: &AssertionSettings| Self::open(signed, &settings.state, now);
+        let minter = settings.assertions.as_ref().map(open).transpose()?;
+        Ok(minter.map(Arc::new))
     }
 
     /// Reads the keys, and makes the first where there is none yet.
-    fn open(issuer: &str, source: &KeySource, now: u64) -> Result<Self, KeyFolderError> {
+    fn open(settings: &AssertionSettings, state: &Path, now: u64) -> Result<Self, KeyFolderError> {
+        let issuer = settings.issuer.clone();
+        let (folder, keys) = match &settings.keys {
+            KeySource::Files(keys) => (None, Arc::clone(keys)),
+            KeySource::Made { rotate_every } => {
+                let folder = KeyFolder::new(state, *rotate_every);
+                let keys = Arc::new(folder.keep(&issuer, now)?);
+                (Some(folder), keys)
+            }
+        };
         Ok(Self {
-            issuer: issuer.to_owned(),
-            source: source.clone(),
-            keys: ArcSwap::new(load(issuer, source, now)?),
+            issuer,
+            folder,
+            keys: ArcSwap::new(keys),
             minted: Cache::new(MAX_MINTED),
             alarm: Mutex::default(),
         })
@@ -89,9 +102,12 @@ impl Minter {
     /// Makes the key that is due and removes those that are spent; blocks. One that cannot be made
     /// leaves those that are there.
     pub(crate) fn keep_keys(&self, now: u64) {
-        let alarm = match load(&self.issuer, &self.source, now) {
+        let Some(folder) = &self.folder else {
+            return;
+        };
+        let alarm = match folder.keep(&self.issuer, now) {
             Ok(keys) => {
-                self.keys.store(keys);
+                self.keys.store(Arc::new(keys));
                 None
             }
             Err(why) => Some(why.to_string()),
@@ -160,13 +176,6 @@ impl Minter {
             from: now,
             until: exp.saturating_sub(LIFETIME / 2).max(now + 1),
         }
-    }
-}
-
-fn load(issuer: &str, source: &KeySource, now: u64) -> Result<Arc<Keys>, KeyFolderError> {
-    match source {
-        KeySource::Files(keys) => Ok(Arc::clone(keys)),
-        KeySource::Folder(folder) => folder.keep(issuer, now).map(Arc::new),
     }
 }
 

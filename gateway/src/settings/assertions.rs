@@ -13,7 +13,7 @@ use toml::Spanned;
 
 use super::{error, files, is_loopback, keep, limits};
 use crate::config::AssertionsConfig;
-use crate::identity::{KeyFolder, KeySource, Keys, SigningKey};
+use crate::identity::{KeySource, Keys, SigningKey};
 
 /// What the gateway signs with, and where the keys are published.
 #[derive(Clone)]
@@ -26,7 +26,6 @@ pub(crate) struct AssertionSettings {
 pub(super) fn assertions(
     config: Option<&AssertionsConfig>,
     applications: &ApplicationSet,
-    state: &Path,
     base: &Path,
 ) -> Result<Option<AssertionSettings>, Vec<ConfigError>> {
     let Some(config) = config else {
@@ -38,7 +37,7 @@ pub(super) fn assertions(
     let keys = match (&config.keys, &issuer) {
         (Some(keys), Some(issuer)) => keep(key_files(keys, issuer, base), &mut errors),
         (Some(_), None) => None,
-        (None, _) => rotate_every.map(|every| KeySource::Folder(KeyFolder::new(state, every))),
+        (None, _) => rotate_every.map(|rotate_every| KeySource::Made { rotate_every }),
     };
     let all = issuer.zip(keys);
     let all = all.map(|(issuer, keys)| Some(AssertionSettings { issuer, keys }));

@@ -3,6 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 
 use postern_tests::{DEVICE, DEVICES, Site, TestGateway, free_port, skip_without};
+use rustix::process::Signal;
+use serde_json::json;
 
 use super::{Asserting, PATH, assertion, make_key, read, received};
 
@@ -144,6 +146,13 @@ fn a_key_that_the_gateway_makes_is_its_own_and_outlives_it() {
     assert_eq!(mode(&files[0].as_ref().unwrap().path()), 0o600);
     reload(&asserting.site);
     assert_eq!(asserting.kids(), kids);
+    // Another `state` takes a restart: until then the keys stay where they are.
+    asserting.site.edit_config("gateway-state", "elsewhere");
+    gateway.signal(Signal::HUP);
+    gateway.event(|event| event["needs_restart"] == json!(["state"]));
+    assert_eq!(asserting.kids(), kids);
+    assert!(!asserting.site.path("elsewhere").exists());
+    asserting.site.edit_config("elsewhere", "gateway-state");
     gateway.stop();
     let _again = TestGateway::run(&asserting.site);
     assert_eq!(asserting.kids(), kids);

@@ -12,8 +12,13 @@ fn keys() -> Arc<Keys> {
     Arc::new(Keys::new(key, &[], 0..u64::MAX))
 }
 
+fn open(keys: KeySource, state: &Path) -> Minter {
+    let issuer = ISSUER.to_owned();
+    Minter::open(&AssertionSettings { issuer, keys }, state, NOW).unwrap()
+}
+
 fn minter() -> Minter {
-    Minter::open(ISSUER, &KeySource::Files(keys()), NOW).unwrap()
+    open(KeySource::Files(keys()), Path::new("/nowhere"))
 }
 
 fn device(name: &str) -> Subject {
@@ -126,9 +131,8 @@ fn what_is_remembered_is_bounded() {
 #[test]
 fn a_key_that_cannot_be_made_is_an_alarm_and_the_one_before_signs_on() {
     let state = tempfile::tempdir().unwrap();
-    let month = std::time::Duration::from_secs(30 * 86_400);
-    let source = KeySource::Folder(KeyFolder::new(state.path(), month));
-    let minter = Minter::open(ISSUER, &source, NOW).unwrap();
+    let rotate_every = Duration::from_secs(30 * 86_400);
+    let minter = open(KeySource::Made { rotate_every }, state.path());
     let kids = minter.keys().kids();
     let due = NOW + 30 * 86_400;
     assert!(minter.keys().are_good(NOW) && !minter.keys().are_good(due));
