@@ -10,6 +10,7 @@ use postern_policy::{Application, CertificateFacts, CommonName, Credentials, Tok
 use rustls_pki_types::UnixTime;
 
 use crate::event::Record;
+use crate::follow::TokenEntry;
 use crate::peer::Connection;
 use crate::registry::Subject;
 use crate::respond::Refusal;
@@ -20,8 +21,15 @@ use crate::verifier::Gate;
 /// What the rules look at, for one request and never for the next.
 pub(crate) struct Caller {
     pub(crate) proof: Proof,
-    pub(crate) token: Option<TokenName>,
+    pub(crate) token: Option<CallerToken>,
     pub(crate) address: IpAddr,
+}
+
+/// A token whose secret was checked, by us or by Cloudflare.
+pub(crate) struct CallerToken {
+    pub(crate) name: TokenName,
+    pub(crate) client_id: String,
+    pub(crate) expires_at: Option<u64>,
 }
 
 /// What a caller proved besides a token.
@@ -33,6 +41,17 @@ pub(crate) enum Proof {
     /// A login at Cloudflare.
     Person,
     Nothing,
+}
+
+impl CallerToken {
+    /// The entry of the table that this client id has.
+    pub(crate) fn new(entry: &TokenEntry, client_id: String) -> Self {
+        Self {
+            name: entry.name.clone(),
+            client_id,
+            expires_at: entry.expires_at,
+        }
+    }
 }
 
 impl Caller {
@@ -70,7 +89,7 @@ impl Caller {
         }
         Ok(Self {
             proof,
-            token: token.map(|token| token.entry.name.clone()),
+            token: token.map(|token| CallerToken::new(token.entry, token.client_id)),
             address: connection.address,
         })
     }
@@ -84,7 +103,7 @@ impl Caller {
         };
         Credentials {
             certificate,
-            token: self.token.as_ref(),
+            token: self.token.as_ref().map(|token| &token.name),
             address: self.address,
         }
     }

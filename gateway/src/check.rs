@@ -19,6 +19,9 @@ pub struct CheckReport {
     /// What is in front of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind_cloudflare: Option<CloudflareSummary>,
+    /// Who signs for the upstreams.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertions: Option<AssertionsSummary>,
     /// The applications in file order.
     pub applications: Vec<ApplicationSummary>,
     /// The subjects of the trust anchors.
@@ -40,6 +43,8 @@ pub struct ApplicationSummary {
     pub client_certificate: &'static str,
     /// Where permitted requests go.
     pub upstream: String,
+    /// How the upstream is told whom a request is from.
+    pub identity: Vec<&'static str>,
 }
 
 /// Cloudflare in front of the gateway.
@@ -55,6 +60,15 @@ pub struct CloudflareSummary {
     pub identity: &'static str,
     /// The header that client certificates are forwarded in.
     pub client_certificate: Option<&'static str>,
+}
+
+/// What is signed for upstreams.
+#[derive(Clone, Debug, Serialize)]
+pub struct AssertionsSummary {
+    /// The issuer of the assertions.
+    pub issuer: String,
+    /// Where their keys are served.
+    pub jwks_listen: Option<String>,
 }
 
 /// One source of revocations.
@@ -97,6 +111,13 @@ pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
         listen: settings.listen.to_string(),
         server_not_after: server_not_after(settings),
         behind_cloudflare: settings.behind_cloudflare.as_ref().map(cloudflare),
+        assertions: settings
+            .assertions
+            .as_ref()
+            .map(|signed| AssertionsSummary {
+                issuer: signed.issuer.clone(),
+                jwks_listen: settings.jwks_listen.map(|address| address.to_string()),
+            }),
         applications: applications(settings),
         trust_anchors: anchors.map(postern_pki::Certificate::subject).collect(),
         sources: sources.collect(),
@@ -130,6 +151,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
         Some(ClientAuth::Required) => "required",
         Some(ClientAuth::Requested) | None => "requested",
     };
+    let forms = application.identity().forms().iter();
     ApplicationSummary {
         name: application.name().to_string(),
         hosts: application
@@ -139,6 +161,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .collect(),
         client_certificate: application.hosts().first().map_or("requested", scope),
         upstream: format!("http://{}", application.upstream().authority()),
+        identity: forms.map(|form| form.as_str()).collect(),
     }
 }
 

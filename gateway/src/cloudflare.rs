@@ -25,6 +25,7 @@ use postern_policy::{Application, CommonName};
 use rustls_pki_types::UnixTime;
 
 use self::assertion::Assertion;
+pub(crate) use self::claims::CLIENT_ID_SUFFIX;
 use self::claims::Principal;
 pub(crate) use self::forwarded::ForwardedBy;
 pub(crate) use self::key_set::KeySet;
@@ -32,7 +33,7 @@ pub(crate) use self::key_source::{KeySource, read_file};
 pub(crate) use self::key_store::KeyStore;
 pub(crate) use self::peer::CloudflarePeer;
 pub(crate) use self::refusal::CloudflareRefusal;
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, CallerToken, Proof};
 use crate::event::Record;
 use crate::service_token;
 use crate::verifier::Gate;
@@ -80,7 +81,7 @@ impl BehindCloudflare {
             Principal::ServiceToken { client_id } => {
                 let entry = service_token::of_client_id(&client_id, &gate.view().tokens, now)?;
                 record.client_id(&client_id);
-                caller.token = Some(entry.name.clone());
+                caller.token = Some(CallerToken::new(entry, client_id));
             }
             Principal::Certificate { common_name } => {
                 record.common_name(&common_name);

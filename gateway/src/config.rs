@@ -3,6 +3,7 @@
 //! These are wire types: what is written, not yet what is meant. [`Settings`](crate::Settings) is
 //! the checked form.
 
+mod assertions;
 mod cloudflare;
 
 use std::path::PathBuf;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+pub use self::assertions::AssertionsConfig;
 pub use self::cloudflare::{BehindCloudflareConfig, IdentityConfig, OriginPullConfig, PeerConfig};
 
 /// `[gateway]`.
@@ -51,6 +53,8 @@ pub struct GatewayConfig {
     /// `[gateway.limits]`.
     #[serde(default)]
     pub limits: LimitsConfig,
+    /// `[gateway.assertions]`.
+    pub assertions: Option<AssertionsConfig>,
     /// `[gateway.behind_cloudflare]`.
     pub behind_cloudflare: Option<BehindCloudflareConfig>,
 }

@@ -1,6 +1,7 @@
 //! Bind, run, drain.
 
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::timeout;
 use crate::connection::serve;
 use crate::event::{EventLogThread, Notice, OpenEventsError};
 use crate::follow::Follow;
+use crate::identity::{JwksListener, Minter};
 use crate::keeper::{Keeper, KeeperHandle, LoadError};
 use crate::listener::Listener;
 use crate::metrics::Metrics;
@@ -29,6 +31,7 @@ pub struct Gateway {
     listener: Listener,
     monitor: Option<Monitor>,
     address: ListenAddress,
+    jwks: Option<JwksListener>,
     keeper: KeeperHandle,
     events: EventLogThread,
     folder: Arc<StateFolder>,
@@ -57,6 +60,22 @@ pub enum StartError {
     /// The event file cannot be opened.
     #[error(transparent)]
     Events(#[from] OpenEventsError),
+    /// The keys of assertions cannot be served.
+    #[error(
+        "cannot listen on {address} for `jwks_listen`: {source}; is another program using the port?"
+    )]
+    ListenForKeys {
+        /// The address that was asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Assertions cannot be signed.
+    #[error("{reason}")]
+    Assertions {
+        /// What is wrong, and what to do.
+        reason: String,
+    },
     /// What CAs publish cannot be followed.
     #[error("{reason}")]
     Follow {
@@ -100,10 +119,15 @@ impl Gateway {
             })?;
         let monitor = settings.metrics.map(Monitor::bind).transpose()?;
         let metrics = Arc::<Metrics>::default();
+        let jwks = settings.jwks_listen.map(bind_for_keys).transpose()?;
+        let minter = Minter::for_settings(&settings, UnixTime::now().as_secs());
+        let minter = minter.map_err(|error| StartError::Assertions {
+            reason: error.to_string(),
+        })?;
         let events = EventLogThread::start(&settings.events, Arc::clone(&metrics))?;
         settings.warn(UnixTime::now());
         let state = State::new(
-            Snapshot::first(settings, follow.view()),
+            Snapshot::first(settings, follow.view(), minter),
             events.log().clone(),
             metrics,
         );
@@ -114,6 +138,7 @@ impl Gateway {
             listener,
             monitor,
             address,
+            jwks,
             keeper,
             events,
             folder,
@@ -145,6 +170,7 @@ impl Gateway {
             listener,
             monitor,
             address,
+            jwks,
             keeper,
             events,
             folder,
@@ -164,6 +190,8 @@ impl Gateway {
         ]);
         // Until the very end: whoever watches sees it drain.
         let _monitor = monitor.map(|monitor| monitor.start(&state));
+        // Upstreams verify what is still in flight: the keys are served to the end.
+        let jwks = jwks.map(|jwks| tokio::spawn(jwks.serve(Arc::clone(&state))));
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),
@@ -173,6 +201,9 @@ impl Gateway {
         drop(listener);
         drain(&state).await;
         keeper.stop().await;
+        if let Some(jwks) = jwks {
+            jwks.abort();
+        }
         folder.clear_pid();
         drop(state);
         events.close().await;
@@ -185,6 +216,10 @@ fn tell_supervisor(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!("cannot tell systemd: {error}");
     }
+}
+
+fn bind_for_keys(address: SocketAddr) -> Result<JwksListener, StartError> {
+    JwksListener::bind(address).map_err(|source| StartError::ListenForKeys { address, source })
 }
 
 /// Accepts for ever. Out of descriptors it waits, longer each time, instead of spinning.
@@ -215,11 +250,19 @@ async fn accept(state: &Arc<State>, listener: &Listener) {
     }
 }
 
-/// Reads the keys of Cloudflare's assertions when it is time to, for ever.
+/// Reads the keys of Cloudflare's assertions, and replaces those of ours, when it is time to, for ever.
 async fn keep_keys(state: &State) {
     loop {
         if let Some(front) = &state.snapshot().settings.behind_cloudflare {
             front.keys.refresh_if_due().await;
+        }
+        let now = UnixTime::now().as_secs();
+        let minter = state.snapshot().minter.clone();
+        if let Some(minter) = minter.filter(|minter| !minter.keys().are_good(now)) {
+            let kept = tokio::task::spawn_blocking(move || minter.keep_keys(now));
+            if let Err(error) = kept.await {
+                tracing::error!("the keys of assertions cannot be kept: {error}");
+            }
         }
         tokio::time::sleep(KEYS).await;
     }

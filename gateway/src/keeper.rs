@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Notice, RevocationNotice};
 use crate::follow::{Change, Follow};
 use crate::gateway::Loader;
+use crate::identity::Minter;
 use crate::registry::{CutReason, Subject};
 use crate::settings::Settings;
 use crate::state::State;
@@ -242,6 +243,11 @@ impl Keeper {
         {
             alarms.insert(front.keys.source().name(), alarm);
         }
+        if let Some(minter) = &self.state.snapshot().minter
+            && let Some(alarm) = minter.alarm()
+        {
+            alarms.insert("gateway.assertions".to_owned(), alarm);
+        }
         for (source, alarm) in &alarms {
             if self.alarms.get(source) != Some(alarm) {
                 tracing::warn!("{source}: {alarm}");
@@ -294,7 +300,9 @@ impl Keeper {
         let now = UnixTime::now();
         let follow = Follow::load(&new.follow, &new.anchors, now).map_err(LoadError::new)?;
         new.warn(now);
-        let next = old.next(new, follow.view());
+        let minter = Minter::for_settings(&new, now.as_secs());
+        let minter = minter.map_err(LoadError::new)?;
+        let next = old.next(new, follow.view(), minter);
         self.follow = follow;
         self.state.replace(next);
         let gate = self.state.snapshot().gate.load_full();

@@ -20,6 +20,7 @@ mod forward;
 mod gateway;
 mod handshake;
 mod headers;
+mod identity;
 mod keeper;
 mod listener;
 mod metrics;
@@ -49,11 +50,12 @@ use postern_policy::{Application, Permit, Verdict};
 use rustls_pki_types::UnixTime;
 
 pub use crate::check::{
-    ApplicationSummary, CheckError, CheckReport, CloudflareSummary, SourceSummary, check,
+    ApplicationSummary, AssertionsSummary, CheckError, CheckReport, CloudflareSummary,
+    SourceSummary, check,
 };
 pub use crate::config::{
-    BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig, OriginPullConfig,
-    PeerConfig, WhenStaleConfig,
+    AssertionsConfig, BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig,
+    OriginPullConfig, PeerConfig, WhenStaleConfig,
 };
 pub use crate::event::{EventTarget, OpenEventsError};
 pub use crate::examine::{TokenStanding, examine, token_standing};
@@ -70,6 +72,7 @@ use crate::caller::{Caller, Proof};
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::headers::{Assertions, X_REQUEST_ID};
+use crate::identity::UpstreamIdentity;
 use crate::peer::{Connection, Peer};
 use crate::registry::{Cut, Registered, Subject};
 use crate::respond::Refusal;
@@ -141,33 +144,24 @@ async fn admit_and_forward(
         .route(&target.host, parts.uri.path())?;
     record.application(application.name().as_str());
 
-    let (caller, registered) = match &snapshot.settings.behind_cloudflare {
-        Some(front) => {
-            let gate = snapshot.gate.load_full();
-            let caller = front
-                .identify(application, &parts.headers, &gate, now, record)
-                .await?;
-            let registered = register(state, &snapshot, &caller, cut, now)?;
-            (caller, registered)
-        }
-        None => {
-            let gate = snapshot.gate.load_full();
-            let throttle = &state.throttle;
-            let headers = &parts.headers;
-            let caller = Caller::of(
-                connection,
-                application,
-                &gate,
-                throttle,
-                headers,
-                now,
-                record,
-            )?;
-            (caller, None)
-        }
+    let headers = &parts.headers;
+    let caller = identify(
+        state,
+        connection,
+        &snapshot,
+        application,
+        headers,
+        now,
+        record,
+    )
+    .await?;
+    let registered = match &snapshot.settings.behind_cloudflare {
+        Some(_) => register(state, &snapshot, &caller, cut, now)?,
+        None => None,
     };
     let permit = authorize(application, &caller)?;
     record.permitted(&permit);
+    let assertion = snapshot.assertion(application, &caller, permit.method(), now);
 
     if let Some(single) = application.token_header() {
         service_token::withhold(&mut parts.headers, single);
@@ -175,7 +169,12 @@ async fn admit_and_forward(
     let permitted = permit.cover(Request::from_parts(parts, body));
     let assertions = Assertions {
         request_id,
-        certificate: caller.path().map(|path| path.leaf()),
+        identity: UpstreamIdentity {
+            forms: application.identity().forms(),
+            path: caller.path().map(|path| &**path),
+            assertion: assertion.as_deref(),
+            now,
+        },
         address: caller.address,
         authority: &target.authority,
     };
@@ -185,6 +184,37 @@ async fn admit_and_forward(
         .forward(permitted, upstream, &assertions)
         .await?;
     Ok((response, registered))
+}
+
+/// Who the request is from: Cloudflare vouches for its clients, any other client for itself.
+async fn identify(
+    state: &State,
+    connection: &Connection,
+    snapshot: &Snapshot,
+    application: &Application,
+    headers: &http::HeaderMap,
+    now: UnixTime,
+    record: &mut Record,
+) -> Result<Caller, Refusal> {
+    let gate = snapshot.gate.load_full();
+    match &snapshot.settings.behind_cloudflare {
+        Some(front) => {
+            let caller = front.identify(application, headers, &gate, now, record);
+            Ok(caller.await?)
+        }
+        None => {
+            let throttle = &state.throttle;
+            Caller::of(
+                connection,
+                application,
+                &gate,
+                throttle,
+                headers,
+                now,
+                record,
+            )
+        }
+    }
 }
 
 /// The handshake asked for certificates as the SNI's host wants it; another host may want more.

@@ -3,6 +3,7 @@
 //! The only constructor is [`Settings::load`], and it is the same for start, reload and
 //! `gateway check`. It collects every error, not the first.
 
+mod assertions;
 mod cloudflare;
 mod files;
 mod limits;
@@ -10,7 +11,7 @@ mod listen;
 mod tickets;
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +23,7 @@ use rustls::sign::CertifiedKey;
 use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
+pub(crate) use self::assertions::AssertionSettings;
 pub(crate) use self::limits::Limits;
 pub use self::listen::ListenAddress;
 pub(crate) use self::tickets::TicketSettings;
@@ -49,6 +51,9 @@ pub struct Settings {
     pub(crate) limits: Limits,
     pub(crate) applications: Arc<ApplicationSet>,
     pub(crate) behind_cloudflare: Option<BehindCloudflare>,
+    pub(crate) assertions: Option<AssertionSettings>,
+    /// Where the keys of assertions are served.
+    pub(crate) jwks_listen: Option<SocketAddr>,
 }
 
 impl fmt::Debug for Settings {
@@ -89,6 +94,12 @@ impl Settings {
             cloudflare::behind_cloudflare(front, listen.as_ref(), &applications, base)
         });
         let behind_cloudflare = keep(front.transpose(), &mut errors);
+        let assertions = assertions::assertions(config.assertions.as_ref(), &applications, base);
+        let assertions = keep(assertions, &mut errors);
+        let jwks_listen = keep(
+            assertions::jwks_listen(config.assertions.as_ref()),
+            &mut errors,
+        );
         let only_for_tunnel = keep(needs_a_tunnel(&config, listen.as_ref()), &mut errors);
         let metrics = keep(listen::loopback(config.metrics.as_ref()), &mut errors);
         let events = match config.events.as_ref().map(Spanned::get_ref) {
@@ -112,6 +123,8 @@ impl Settings {
                 limits: limits?,
                 applications: Arc::new(applications),
                 behind_cloudflare: only_for_tunnel.and(behind_cloudflare)?,
+                assertions: assertions?,
+                jwks_listen: jwks_listen?,
             })
         })();
         all.ok_or(errors)
@@ -167,6 +180,10 @@ impl Settings {
             ("events", self.events != new.events),
             ("metrics", self.metrics != new.metrics),
             (
+                "assertions.jwks_listen",
+                self.jwks_listen != new.jwks_listen,
+            ),
+            (
                 "limits.max_connections",
                 self.limits.max_connections != new.limits.max_connections,
             ),
@@ -188,6 +205,7 @@ impl Settings {
         self.follow.state.clone_from(&old.follow.state);
         self.events.clone_from(&old.events);
         self.metrics = old.metrics;
+        self.jwks_listen = old.jwks_listen;
         self.limits.max_connections = old.limits.max_connections;
         self.limits.max_handshakes = old.limits.max_handshakes;
         if let (Some(new), Some(old)) = (&mut self.behind_cloudflare, &old.behind_cloudflare)
@@ -202,6 +220,13 @@ impl Settings {
 /// Splits results so that all errors are told, not only the first.
 fn keep<T>(result: Result<T, Vec<ConfigError>>, errors: &mut Vec<ConfigError>) -> Option<T> {
     result.map_err(|found| errors.extend(found)).ok()
+}
+
+/// Whether a URL leads to this machine, by its address.
+fn is_loopback(url: &reqwest::Url) -> bool {
+    url.host_str()
+        .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
+        .is_some_and(|address| address.is_loopback())
 }
 
 /// One error at a place in the file.

@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_pki::{Rejection, VerifiedPath};
+use postern_policy::{Application, Method};
 use rustls_pki_types::UnixTime;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::caller::Caller;
 use crate::event::EventLog;
 use crate::follow::View;
 use crate::forward::Upstreams;
+use crate::identity::{Minter, Subject};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
 use crate::resumption::OwnKeys;
@@ -27,19 +30,26 @@ pub(crate) struct Snapshot {
     pub(crate) upstreams: Upstreams,
     /// Kept over reloads, so that sessions are.
     ticket_keys: Arc<OwnKeys>,
+    /// Signs assertions, where an application may ask for them.
+    pub(crate) minter: Option<Arc<Minter>>,
     /// Counts configurations from 1; a reload that is refused does not count.
     pub(crate) generation: u64,
 }
 
 impl Snapshot {
     /// The first configuration of a process.
-    pub(crate) fn first(settings: Settings, view: Arc<View>) -> Self {
+    pub(crate) fn first(settings: Settings, view: Arc<View>, minter: Option<Arc<Minter>>) -> Self {
         let upstreams = Upstreams::new(&settings.limits);
-        Self::with(settings, view, upstreams, Arc::default(), 1)
+        Self::with(settings, view, upstreams, Arc::default(), minter, 1)
     }
 
     /// The configuration after `self`; connections to upstreams live on where they can.
-    pub(crate) fn next(&self, settings: Settings, view: Arc<View>) -> Self {
+    pub(crate) fn next(
+        &self,
+        settings: Settings,
+        view: Arc<View>,
+        minter: Option<Arc<Minter>>,
+    ) -> Self {
         let upstreams = if settings.limits == self.settings.limits {
             self.upstreams.clone()
         } else {
@@ -47,7 +57,21 @@ impl Snapshot {
         };
         let ticket_keys = Arc::clone(&self.ticket_keys);
         let generation = self.generation + 1;
-        Self::with(settings, view, upstreams, ticket_keys, generation)
+        Self::with(settings, view, upstreams, ticket_keys, minter, generation)
+    }
+
+    /// What is signed about a permitted caller, where the application's upstream wants it.
+    pub(crate) fn assertion(
+        &self,
+        application: &Application,
+        caller: &Caller,
+        admitted_by: Method,
+        now: UnixTime,
+    ) -> Option<Arc<str>> {
+        let audience = application.identity().audience()?;
+        let subject = Subject::of(caller, admitted_by)?;
+        let minter = self.minter.as_ref()?;
+        Some(minter.assertion(subject, audience, now.as_secs()))
     }
 
     fn with(
@@ -55,6 +79,7 @@ impl Snapshot {
         view: Arc<View>,
         upstreams: Upstreams,
         ticket_keys: Arc<OwnKeys>,
+        minter: Option<Arc<Minter>>,
         generation: u64,
     ) -> Self {
         let gate = Gate::new(&settings.anchors, view, settings.when_stale);
@@ -66,6 +91,7 @@ impl Snapshot {
             gate,
             upstreams,
             ticket_keys,
+            minter,
             generation,
         }
     }

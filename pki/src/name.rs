@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use x509_parser::asn1_rs::{Oid, Tag};
+use x509_parser::asn1_rs::{Oid, Tag, ToDer as _};
 use x509_parser::oid_registry as oids;
 use x509_parser::prelude::{AttributeTypeAndValue, X509Name};
 
@@ -83,8 +83,14 @@ fn attribute_text(attribute: &AttributeTypeAndValue<'_>) -> String {
     let key = short_name(attribute.attr_type());
     match text(attribute) {
         Some(value) => format!("{key}={}", escape(value)),
-        None => format!("{key}=#{}", hex(attribute.attr_value().data)),
+        None => format!("{key}=#{}", hex(&der(attribute))),
     }
+}
+
+/// Section 2.4: with its tag, so that no two values look the same.
+fn der(attribute: &AttributeTypeAndValue<'_>) -> Vec<u8> {
+    let value = attribute.attr_value();
+    value.to_der_vec().unwrap_or_else(|_| value.data.to_vec())
 }
 
 /// RFC 4514 section 3, table of short names; anything else as dotted decimal.
@@ -135,4 +141,23 @@ pub(crate) fn hex(octets: &[u8]) -> String {
             text
         },
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use x509_parser::prelude::FromDer as _;
+
+    use super::*;
+
+    #[test]
+    fn a_value_that_programs_read_differently_is_written_as_its_octets_and_tag() {
+        // CN, a BMPString and a TeletexString with the same contents.
+        for (tag, written) in [(0x1e, "CN=#1e020061"), (0x14, "CN=#14020061")] {
+            let name = [
+                0x30, 13, 0x31, 11, 0x30, 9, 6, 3, 0x55, 4, 3, tag, 2, 0, 0x61,
+            ];
+            let (_, name) = X509Name::from_der(&name).unwrap();
+            assert_eq!(rfc4514(&name), written);
+        }
+    }
 }

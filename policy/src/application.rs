@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName, TokenHeader,
-    Upstream, Verdict, decision,
+    ApplicationName, Credentials, Decision, ForwardedIdentity, HostName, PathPrefix, Policy,
+    PolicyName, TokenHeader, Upstream, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -18,6 +18,7 @@ pub struct Application {
     upstream: Upstream,
     policies: Vec<Arc<Policy>>,
     token_header: Option<TokenHeader>,
+    identity: ForwardedIdentity,
     cloudflare: Option<CloudflareApplication>,
 }
 
@@ -38,6 +39,7 @@ impl Application {
             upstream,
             policies,
             token_header: None,
+            identity: ForwardedIdentity::default(),
             cloudflare: None,
         })
     }
@@ -57,6 +59,11 @@ impl Application {
             token_header,
             ..self
         }
+    }
+
+    /// Sets how the upstream is told whom a request is from.
+    pub fn with_identity(self, identity: ForwardedIdentity) -> Self {
+        Self { identity, ..self }
     }
 
     /// Sets what Cloudflare is to know of the application.
@@ -92,6 +99,11 @@ impl Application {
     /// The header that may carry a whole service token, at the gateway and at Cloudflare.
     pub fn token_header(&self) -> Option<&TokenHeader> {
         self.token_header.as_ref()
+    }
+
+    /// How the upstream is told whom a request is from.
+    pub fn identity(&self) -> &ForwardedIdentity {
+        &self.identity
     }
 
     /// What Cloudflare is to know of the application.

@@ -8,6 +8,7 @@ mod application;
 mod cloudflare;
 mod error;
 mod group;
+mod identity;
 mod rule;
 mod token;
 

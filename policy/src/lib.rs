@@ -13,6 +13,7 @@ mod decision;
 pub mod duration;
 pub mod edge;
 mod fingerprint;
+mod forwarded_identity;
 mod hex;
 mod host;
 mod identity;
@@ -39,6 +40,9 @@ pub use decision::{Decision, Denial, Method, Permit, Permitted, Verdict};
 pub use duration::{DurationError, parse_duration};
 pub use edge::Edge;
 pub use fingerprint::{Fingerprint, FingerprintError};
+pub use forwarded_identity::{
+    Audience, AudienceError, ForwardedIdentity, ForwardedIdentityError, IdentityForm,
+};
 pub use host::{HostName, HostNameError};
 pub use identity::{CertificateFacts, CertificateIdentity, Credentials};
 pub use name::{ApplicationName, NameError, PolicyName, TokenName};

@@ -6,6 +6,7 @@
 )]
 
 mod admission;
+mod assertions;
 mod behind_cloudflare;
 mod certificates;
 mod deploy;
@@ -17,6 +18,7 @@ mod forwarding;
 mod frames;
 mod headers;
 mod hosts;
+mod identity;
 mod journal;
 mod limits;
 mod metrics;

@@ -7,6 +7,7 @@ mod contract;
 mod gateway;
 mod http1;
 mod nginx;
+mod packages;
 mod postern;
 mod site;
 mod upstream;
@@ -18,6 +19,7 @@ pub use contract::{Contract, Violation};
 pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
+pub use packages::{node_with, python_with};
 pub use postern::{Output, Postern, note_skip, skip_without};
 pub use site::{
     BOTH, DEVICE, DEVICES, GATEWAY, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,

@@ -20,11 +20,19 @@ impl Nginx {
     /// # Panics
     /// Where it does not start.
     pub fn start(site: &Site) -> Self {
+        Self::with(site, CONFIG)
+    }
+
+    /// Starts it with another configuration, in which `{port}` stands for its port.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn with(site: &Site, config: &str) -> Self {
         let folder = site.path("nginx");
         fs::create_dir_all(folder.join("www")).expect("a folder for nginx");
         fs::write(folder.join("www/static.txt"), "served by nginx\n").expect("a page");
         let port = free_port();
-        let config = CONFIG.replace("{port}", &port.to_string());
+        let config = config.replace("{port}", &port.to_string());
         fs::write(folder.join("nginx.conf"), config).expect("a configuration for nginx");
         let child = Command::new("nginx")
             .arg("-p")
@@ -43,6 +51,11 @@ impl Nginx {
             sleep(Duration::from_millis(20));
         }
         nginx
+    }
+
+    /// The port.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// `host:port`.

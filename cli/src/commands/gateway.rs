@@ -125,6 +125,11 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
         );
         ("behind cloudflare", text)
     }));
+    fields.extend(report.assertions.as_ref().map(|signed| {
+        let keys = signed.jwks_listen.as_deref().unwrap_or("nowhere");
+        let text = format!("issuer {}, keys at {keys}", signed.issuer);
+        ("assertions", text)
+    }));
     fields.extend(
         report
             .trust_anchors
@@ -134,8 +139,12 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
     fields.extend(report.applications.iter().map(|application| {
         let hosts = application.hosts.join(", ");
         let certificate = application.client_certificate;
+        let identity = match application.identity.as_slice() {
+            [] => "none".to_owned(),
+            forms => forms.join(" "),
+        };
         let text = format!(
-            "{} on {hosts} -> {} (client certificate {certificate})",
+            "{} on {hosts} -> {} (client certificate {certificate}, identity {identity})",
             application.name, application.upstream
         );
         ("application", text)
@@ -191,13 +200,13 @@ fn failure(error: impl std::fmt::Display) -> CommandError {
 impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         let kind = match &error {
-            StartError::Listen { .. } | StartError::State(StateFolderError::InUse { .. }) => {
-                Kind::Conflict
-            }
+            StartError::Listen { .. }
+            | StartError::ListenForKeys { .. }
+            | StartError::State(StateFolderError::InUse { .. }) => Kind::Conflict,
             StartError::Follow { .. } => Kind::Integrity,
-            StartError::State(StateFolderError::Unusable { .. }) | StartError::Events(_) => {
-                Kind::Failure
-            }
+            StartError::State(StateFolderError::Unusable { .. })
+            | StartError::Events(_)
+            | StartError::Assertions { .. } => Kind::Failure,
         };
         Self::new(kind, error)
     }

@@ -114,7 +114,7 @@ impl Claims {
 /// For clocks that differ, in seconds.
 const LEEWAY: u64 = 30;
 /// Every client id ends in it; our CA issues no such name.
-const CLIENT_ID_SUFFIX: &str = ".access";
+pub(crate) const CLIENT_ID_SUFFIX: &str = ".access";
 
 #[cfg(test)]
 mod tests {

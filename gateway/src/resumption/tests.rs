@@ -169,7 +169,7 @@ async fn resuming_does_not_prolong_a_lineage() {
 async fn no_ticket_outlives_the_certificate() {
     let world = World::new();
     let ends = world.pki.date_time() + Duration::from_secs(100);
-    let brief = |params: &mut postern_fixtures::rcgen::CertificateParams| params.not_after = ends;
+    let brief = |params: &mut rcgen::CertificateParams| params.not_after = ends;
     let client = world.pki.client_with("device-1", brief);
     let tickets = world.tickets(0);
     let ticket = world.full(Some(&client), &tickets).await.unwrap();

@@ -12,7 +12,7 @@ use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 use super::listen::ListenAddress;
-use super::{error, files, keep};
+use super::{error, files, is_loopback, keep};
 use crate::cloudflare::{
     BehindCloudflare, CloudflarePeer, ForwardedBy, KeySet, KeySource, KeyStore, People, read_file,
 };
@@ -195,13 +195,9 @@ fn keys(
         error(jwks, message, "give an https:// URL, or a file")
     };
     let url = Url::parse(jwks.get_ref()).map_err(|why| unusable(why.to_string()))?;
-    let is_loopback = url
-        .host_str()
-        .and_then(|host| host.trim_matches(['[', ']']).parse::<IpAddr>().ok())
-        .is_some_and(|address| address.is_loopback());
     match url.scheme() {
         "https" => Ok(KeyStore::new(KeySource::Url(url))),
-        "http" if is_loopback => Ok(KeyStore::new(KeySource::Url(url))),
+        "http" if is_loopback(&url) => Ok(KeyStore::new(KeySource::Url(url))),
         _ => Err(unusable("it is neither https nor on loopback".to_owned())),
     }
 }

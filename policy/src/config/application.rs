@@ -8,10 +8,11 @@ use super::{
     cloudflare::cloudflare_application,
     error::Collector,
     group::{Listed, RuleGroupConfig, RuleGroups},
+    identity::forwarded_identity,
 };
 use crate::{
-    Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
-    PolicyName, Rule, TokenHeader, Upstream,
+    Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, IdentityForm,
+    PathPrefix, Policy, PolicyName, Rule, TokenHeader, Upstream,
 };
 
 /// An `[[application]]` as written.
@@ -26,6 +27,10 @@ pub struct ApplicationConfig {
     upstream: Spanned<String>,
     #[serde(default)]
     token_header: Option<Spanned<String>>,
+    #[serde(default)]
+    identity: Option<Spanned<Vec<IdentityForm>>>,
+    #[serde(default)]
+    audience: Option<Spanned<Vec<String>>>,
     #[serde(default)]
     policy: Vec<PolicyConfig>,
     #[serde(default)]
@@ -96,6 +101,12 @@ fn application(
     let upstream = collector.parse(&config.upstream, Upstream::parse);
     let token_header = collector.parse_optional(config.token_header.as_ref(), TokenHeader::parse);
     let cloudflare = cloudflare_application(config.cloudflare.as_ref(), collector);
+    let identity = forwarded_identity(
+        config.identity.as_ref(),
+        config.audience.as_ref(),
+        cloudflare.as_ref().and_then(Option::as_ref),
+        collector,
+    );
     for (what, hint, missing) in [
         ("host", "write `hosts = [\"…\"]`", config.hosts.is_empty()),
         (
@@ -122,6 +133,7 @@ fn application(
             .keep(application)?
             .with_paths(paths?)
             .with_token_header(token_header?)
+            .with_identity(identity?)
             .with_cloudflare(cloudflare?),
     )
 }

@@ -300,3 +300,52 @@ fn the_cloudflare_part_of_an_application_is_checked() {
     assert!(with("app = \"\"")[0].contains("the app name must not be empty"));
     assert_eq!(with("managed_by = \" terraform\"").len(), 1);
 }
+
+/// An application with these lines, and its tag at Cloudflare where there is one.
+fn with_identity(lines: &str, tag: &str) -> String {
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let text = text.replace("upstream", &format!("{lines}\nupstream"));
+    match tag {
+        "" => text,
+        tag => format!("{text}[application.cloudflare]\naud = \"{tag}\"\n"),
+    }
+}
+
+#[test]
+fn an_upstream_is_told_what_its_application_lists() {
+    let tag = "ab".repeat(32);
+    let told = |lines: &str, tag: &str| {
+        let set = set(&with_identity(lines, tag));
+        let identity = set.iter().next().unwrap().identity().clone();
+        let audience = identity
+            .audience()
+            .map(|audience| audience.values().to_vec());
+        let forms: Vec<_> = identity.forms().iter().map(|form| form.as_str()).collect();
+        (forms, audience.unwrap_or_default())
+    };
+    assert_eq!(told("", &tag), (vec!["client-cert"], vec![]));
+    assert_eq!(told("identity = []", ""), (vec![], vec![]));
+    let jwt = "identity = [\"xfcc\", \"x-ssl-client\", \"jwt\"]";
+    let forms = vec!["xfcc", "x-ssl-client", "jwt"];
+    assert_eq!(told(jwt, &tag), (forms.clone(), vec![tag.clone()]));
+    let written = format!("{jwt}\naudience = [\"a\", \"b\"]");
+    let audience = vec!["a".to_owned(), "b".to_owned()];
+    assert_eq!(told(&written, &tag), (forms, audience));
+}
+
+#[test]
+fn an_identity_that_means_nothing_is_refused() {
+    for (lines, problem) in [
+        ("identity = [\"jwt\"]", "whom the assertion is for"),
+        ("identity = [\"jwt\"]\naudience = []", "`audience` is empty"),
+        ("audience = [\"a\"]", "lists neither"),
+        ("identity = [\"xfcc\", \"xfcc\"]", "twice"),
+        ("identity = [\"client-cert-chain\"]", "RFC 9440"),
+    ] {
+        let found = messages(&with_identity(lines, ""));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].contains(problem), "{found:?}");
+    }
+    let typo = with_identity("identity = [\"jtw\"]", "");
+    assert!(toml::from_str::<File>(&typo).is_err());
+}
