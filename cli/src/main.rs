@@ -20,6 +20,7 @@ mod output;
 mod passphrase;
 mod selection;
 mod time;
+mod verify;
 
 use std::process::ExitCode;
 
