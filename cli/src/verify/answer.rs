@@ -68,42 +68,53 @@ impl fmt::Display for Answer {
 }
 
 impl Failure {
-    /// Reads the innermost cause that says something.
+    /// Reads the cause that says most: the peer's alert before the end of the connection.
     pub(crate) fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(failure) = Self::known(error) {
-                return failure;
-            }
-            next = match error.downcast_ref::<io::Error>() {
-                Some(io) => io.get_ref().map(upcast),
-                None => error.source(),
-            };
-        }
-        Self::Unclear(error.to_string())
+        let mut causes = std::iter::successors(Some(error), |error| below(*error));
+        causes
+            .find_map(known)
+            .or_else(|| ended(error))
+            .unwrap_or_else(|| Self::Unclear(error.to_string()))
     }
+}
 
-    fn known(error: &(dyn Error + 'static)) -> Option<Self> {
-        if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-            return Some(match tls {
-                rustls::Error::AlertReceived(alert) => Self::Refused(format!("alert {alert:?}")),
-                other => Self::Unclear(other.to_string()),
-            });
-        }
-        if let Some(io) = error.downcast_ref::<io::Error>()
-            && io
-                .get_ref()
-                .is_none_or(|inner| !inner.is::<rustls::Error>())
-        {
-            return ENDINGS
-                .contains(&io.kind())
-                .then(|| Self::Refused("connection closed".to_owned()));
-        }
-        let http = error.downcast_ref::<hyper::Error>()?;
-        let ended = http.is_incomplete_message() || http.is_closed() || http.is_canceled();
-        let silent = http.source().is_none();
-        (ended && silent).then(|| Self::Refused("connection closed".to_owned()))
+/// The next cause; what an I/O error is made of counts as one.
+fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(io) => io.get_ref().map(upcast),
+        None => error.source(),
     }
+}
+
+fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
+    if let Some(tls) = error.downcast_ref::<rustls::Error>() {
+        return Some(match tls {
+            rustls::Error::AlertReceived(alert) => Failure::Refused(format!("alert {alert:?}")),
+            other => Failure::Unclear(other.to_string()),
+        });
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        // Where it holds another error, that one says more.
+        let is_plain = io
+            .get_ref()
+            .is_none_or(|inner| !inner.is::<rustls::Error>());
+        return (is_plain && ENDINGS.contains(&io.kind())).then(closed);
+    }
+    let frame = error.downcast_ref::<h2::Error>()?;
+    frame
+        .is_remote()
+        .then(|| Failure::Refused(frame.to_string()))
+}
+
+/// hyper's own words for a connection that was closed under it.
+fn ended(error: &(dyn Error + 'static)) -> Option<Failure> {
+    let http = error.downcast_ref::<hyper::Error>()?;
+    let ended = http.is_incomplete_message() || http.is_closed() || http.is_canceled();
+    ended.then(closed)
+}
+
+fn closed() -> Failure {
+    Failure::Refused("connection closed".to_owned())
 }
 
 fn upcast<'a>(error: &'a (dyn Error + Send + Sync + 'static)) -> &'a (dyn Error + 'static) {

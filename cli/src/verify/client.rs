@@ -114,6 +114,17 @@ impl Client {
         headers: HeaderMap,
         body: Body,
     ) -> Result<Response<Incoming>, Failure> {
+        within(self.send_unhurried(method, path, headers, body)).await?
+    }
+
+    /// The same for a request whose body may take for ever.
+    pub(crate) async fn send_unhurried(
+        &mut self,
+        method: Method,
+        path: &str,
+        headers: HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, Failure> {
         let builder = Request::builder().method(method);
         let request = match &self.sender {
             Sender::Http1(_) => builder.uri(path).header("host", &self.authority),
@@ -124,8 +135,8 @@ impl Client {
             .map_err(|error| Failure::Unclear(error.to_string()))?;
         request.headers_mut().extend(headers);
         let sent = match &mut self.sender {
-            Sender::Http1(sender) => within(sender.send_request(request)).await?,
-            Sender::Http2(sender) => within(sender.send_request(request)).await?,
+            Sender::Http1(sender) => sender.send_request(request).await,
+            Sender::Http2(sender) => sender.send_request(request).await,
         };
         match sent {
             Ok(response) => Ok(response),

@@ -52,6 +52,16 @@ impl Lists {
         }
     }
 
+    /// The root revokes the intermediate.
+    pub(crate) fn of_intermediate(pki: &SuitePki) -> Self {
+        let serial = pki.intermediate.certificate().serial();
+        let entry = (serial.as_octets().to_vec(), RevocationReason::CaCompromise);
+        Self {
+            by_root: vec![entry],
+            ..Self::default()
+        }
+    }
+
     /// And this one, by the intermediate.
     pub(crate) fn and(mut self, serial: &[u8]) -> Self {
         let entry = (serial.to_vec(), RevocationReason::KeyCompromise);

@@ -105,20 +105,18 @@ impl Dialer {
         name: ServerName<'static>,
     ) -> Result<Stream, Failure> {
         let octets = Box::new(self.tcp().await?);
-        handshake(config, name, octets).await
+        within(connect(config, name, octets)).await?
     }
 }
 
-/// A handshake over octets that may be anything.
-pub(crate) async fn handshake(
+/// A handshake over octets that may be anything, and may take any time.
+pub(crate) async fn connect(
     config: &Arc<ClientConfig>,
     name: ServerName<'static>,
     octets: Box<dyn Octets>,
 ) -> Result<Stream, Failure> {
-    let connector = TlsConnector::from(Arc::clone(config));
-    within(connector.connect(name, octets))
-        .await?
-        .map_err(|error| Failure::of(&error))
+    let connected = TlsConnector::from(Arc::clone(config)).connect(name, octets);
+    connected.await.map_err(|error| Failure::of(&error))
 }
 
 /// Whether the handshake was an abbreviated one.

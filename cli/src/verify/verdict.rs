@@ -67,6 +67,12 @@ impl Finding {
         }
     }
 
+    /// The same with something to add.
+    pub(crate) fn but(mut self, more: impl Display) -> Self {
+        self.evidence = format!("{}; {more}", self.evidence);
+        self
+    }
+
     fn new(verdict: Verdict, evidence: impl Display) -> Self {
         Self {
             verdict,

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use http::HeaderName;
 use postern_ca::files::{self, Access};
 use postern_pki::certificate_ders_from_pem;
 use rustls::RootCertStore;
@@ -16,7 +17,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
 use crate::time;
-use crate::verify::{Check, Options, Report, Row, Suite, SuitePki, Target, Verdict};
+use crate::verify::{Check, Options, Paths, Report, Row, Suite, SuitePki, Target, Verdict};
 
 mod init;
 
@@ -71,6 +72,30 @@ pub(crate) struct VerifyArgs {
     /// How long after CMD returned a revocation may take to be in force
     #[arg(long, value_name = "TIME", value_parser = time::parse_duration, default_value = "5s")]
     within: Duration,
+    /// A path that answers without end
+    #[arg(long, value_name = "PATH")]
+    stream_path: Option<String>,
+    /// A path that takes a body without end
+    #[arg(long, value_name = "PATH")]
+    upload_path: Option<String>,
+    /// A path that opens a WebSocket
+    #[arg(long, value_name = "PATH")]
+    websocket_path: Option<String>,
+    /// A path that answers with the head of the request as the upstream got it
+    #[arg(long, value_name = "PATH")]
+    echo_path: Option<String>,
+    /// Another host of the proxy, with other rules about clients
+    #[arg(long, value_name = "NAME")]
+    other_host: Option<String>,
+    /// A header by which the upstream is told who a request is from; may be repeated
+    #[arg(long, value_name = "NAME")]
+    identity_header: Vec<HeaderName>,
+    /// Also swap a CRL of 1,000,000 entries
+    #[arg(long)]
+    large: bool,
+    /// Also flood the target with connections
+    #[arg(long)]
+    floods: bool,
     /// Only this check; may be repeated
     #[arg(long, value_name = "CHECK")]
     only: Vec<String>,
@@ -159,6 +184,16 @@ fn suite(args: &VerifyArgs, target: Target) -> Result<Suite, CommandError> {
         crl_out: crl_out.clone(),
         reload: reload.clone(),
         within: args.within,
+        paths: Paths {
+            stream: args.stream_path.clone(),
+            upload: args.upload_path.clone(),
+            websocket: args.websocket_path.clone(),
+            echo: args.echo_path.clone(),
+        },
+        other_host: args.other_host.clone(),
+        identity_headers: args.identity_header.clone(),
+        large: args.large,
+        floods: args.floods,
     };
     Ok(Suite::new(target, roots, pki, options))
 }

@@ -20,7 +20,7 @@ pub(super) async fn revoked(suite: &mut Suite, version: Version) -> Result<Findi
     let wait = suite
         .until_refused(async || {
             let (answer, was_resumed) = ask(suite, &config).await;
-            resumed |= was_resumed;
+            resumed = was_resumed;
             answer
         })
         .await;
