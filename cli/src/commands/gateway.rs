@@ -24,7 +24,7 @@ pub(crate) enum GatewayCommand {
     Run(RunArgs),
     Check(CheckArgs),
     Reload(ReloadArgs),
-    Verify(verify::VerifyArgs),
+    Verify(Box<verify::VerifyArgs>),
 }
 
 /// Run the gateway until SIGTERM, which drains it

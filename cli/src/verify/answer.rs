@@ -88,9 +88,10 @@ fn below<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'stati
 
 fn known(error: &(dyn Error + 'static)) -> Option<Failure> {
     if let Some(tls) = error.downcast_ref::<rustls::Error>() {
-        return Some(match tls {
-            rustls::Error::AlertReceived(alert) => Failure::Refused(format!("alert {alert:?}")),
-            other => Failure::Unclear(other.to_string()),
+        return Some(if let rustls::Error::AlertReceived(alert) = tls {
+            Failure::Refused(format!("alert {alert:?}"))
+        } else {
+            Failure::Unclear(tls.to_string())
         });
     }
     if let Some(io) = error.downcast_ref::<io::Error>() {

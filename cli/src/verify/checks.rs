@@ -1,12 +1,20 @@
 //! The checks: what each is called, and the function that makes it.
 
+mod early_data;
 mod expiry;
+mod flood;
+mod headers;
+mod hosts;
 mod large;
 mod live;
 mod new;
 mod race;
 mod resumed;
+mod smuggling;
+mod strangers;
 
+use self::headers::Spelling;
+use self::strangers::Defect;
 use super::stream::Exchange;
 use super::suite::Suite;
 use super::tls::{Protocol, Version};
@@ -32,6 +40,14 @@ pub(crate) enum Check {
     DeltaCrl,
     Ocsp,
     LargeCrl,
+    OtherHostSession(Version),
+    OtherHost,
+    Stranger(Defect),
+    EarlyData,
+    Spoofed(Spelling),
+    Nominated,
+    Smuggling,
+    Silence,
 }
 
 /// A check with its name in reports.
@@ -151,21 +167,140 @@ impl Check {
             "R14",
             "a CRL of 1,000,000 entries comes into force and turns nobody else away",
         ),
+        row(
+            Self::OtherHostSession(Version::Tls13),
+            "V1-tls13",
+            "a session of one host opens no other, TLS 1.3",
+        ),
+        row(
+            Self::OtherHostSession(Version::Tls12),
+            "V1-tls12",
+            "a session of one host opens no other, TLS 1.2",
+        ),
+        row(
+            Self::Stranger(Defect::SplitHello),
+            "V7",
+            "a ClientHello in many records gets round nothing",
+        ),
+        row(
+            Self::OtherHost,
+            "V10",
+            "a handshake for another host reaches nothing of this one",
+        ),
+        row(
+            Self::Stranger(Defect::ServerAuthOnly),
+            "V17",
+            "a certificate for servers only is refused",
+        ),
+        row(
+            Self::Spoofed(Spelling::Plain),
+            "V20",
+            "identity headers of the client do not reach the upstream",
+        ),
+        row(
+            Self::Spoofed(Spelling::Underscores),
+            "V21",
+            "the same, spelled with underscores",
+        ),
+        row(
+            Self::Nominated,
+            "V22",
+            "`Connection:` removes no header of the proxy's",
+        ),
+        row(
+            Self::Smuggling,
+            "V24",
+            "an ambiguously framed request is refused or ends the connection",
+        ),
+        row(
+            Self::Stranger(Defect::ManyIssuers),
+            "V28",
+            "a chain of 100 CAs of one name is refused at once",
+        ),
+        row(
+            Self::Stranger(Defect::NoCertificate),
+            "C1",
+            "no certificate is refused",
+        ),
+        row(
+            Self::Stranger(Defect::UnknownCa),
+            "C2",
+            "a certificate of an unknown CA is refused",
+        ),
+        row(
+            Self::Stranger(Defect::Forged),
+            "C3",
+            "another key in the intermediate's name is refused",
+        ),
+        row(
+            Self::Stranger(Defect::SelfSigned),
+            "C4",
+            "a self-signed certificate of the same name is refused",
+        ),
+        row(
+            Self::Stranger(Defect::Expired),
+            "C5",
+            "an expired certificate is refused",
+        ),
+        row(
+            Self::Stranger(Defect::NotYetValid),
+            "C6",
+            "a certificate that is not yet valid is refused",
+        ),
+        row(
+            Self::Stranger(Defect::CaAsLeaf),
+            "C7",
+            "a CA's certificate is no client's",
+        ),
+        row(
+            Self::Stranger(Defect::UnknownCriticalExtension),
+            "C8",
+            "an unknown critical extension is refused",
+        ),
+        row(
+            Self::Stranger(Defect::OtherKey),
+            "C9",
+            "a CertificateVerify by another key is refused",
+        ),
+        row(
+            Self::Stranger(Defect::OversizedChain),
+            "C10",
+            "a chain of 200 kB is refused",
+        ),
+        row(
+            Self::Stranger(Defect::NoServerName),
+            "C11",
+            "no SNI and no certificate is refused",
+        ),
+        row(Self::EarlyData, "C12", "0-RTT is not offered"),
+        row(
+            Self::Silence,
+            "F1",
+            "500 silent connections keep no good client out",
+        ),
     ];
 
     /// Makes it.
     pub(crate) async fn run(self, suite: &mut Suite) -> Finding {
         let finding = self.try_run(suite).await.unwrap_or_else(Finding::from);
-        match self {
-            // These turn everybody away, or make everything slow.
-            Self::Intermediate | Self::IntermediateLive | Self::StaleCrl | Self::LargeCrl => {
-                match suite.reset().await {
-                    Ok(()) => finding,
-                    Err(why) => finding.but(format_args!("and did not recover: {why}")),
-                }
-            }
-            _ => finding,
+        if !self.touches_everybody() {
+            return finding;
         }
+        match suite.reset().await {
+            Ok(()) => finding,
+            Err(why) => finding.but(format_args!("and did not recover: {why}")),
+        }
+    }
+
+    /// Whether its CRL turns everybody away, or makes everything slow.
+    fn touches_everybody(self) -> bool {
+        let checks = [
+            Self::Intermediate,
+            Self::IntermediateLive,
+            Self::StaleCrl,
+            Self::LargeCrl,
+        ];
+        checks.contains(&self)
     }
 
     async fn try_run(self, suite: &mut Suite) -> Result<Finding, NotRun> {
@@ -187,6 +322,14 @@ impl Check {
             Self::DeltaCrl => Err(NotRun::because("the suite makes no delta CRLs yet")),
             Self::Ocsp => Err(NotRun::because("the suite runs no OCSP responder yet")),
             Self::LargeCrl => large::million(suite).await,
+            Self::OtherHostSession(version) => hosts::session(suite, version).await,
+            Self::OtherHost => hosts::misdirected(suite).await,
+            Self::Stranger(defect) => strangers::turned_away(suite, defect).await,
+            Self::EarlyData => early_data::offered(suite).await,
+            Self::Spoofed(spelling) => headers::spoofed(suite, spelling).await,
+            Self::Nominated => headers::nominated(suite).await,
+            Self::Smuggling => smuggling::framing(suite).await,
+            Self::Silence => flood::silence(suite).await,
         }
     }
 }

@@ -10,7 +10,9 @@ use rcgen::{
     CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose, PublicKeyData as _, SerialNumber,
 };
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::crypto::aws_lc_rs::sign::any_supported_type;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls_pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use time::{Duration, OffsetDateTime};
 
 use crate::error::{CommandError, Kind};
@@ -133,9 +135,16 @@ impl Authority {
 }
 
 impl Identity {
-    /// The private key as TLS takes it.
-    pub(crate) fn key(&self) -> PrivateKeyDer<'static> {
-        self.key.clone_key().into()
+    /// What TLS presents, whether or not anything in it fits.
+    pub(crate) fn shown(&self) -> SingleCertAndKey {
+        let key = any_supported_type(&self.key.clone_key().into()).expect(ENCODED);
+        SingleCertAndKey::from(CertifiedKey::new(self.chain.clone(), key))
+    }
+
+    /// The same client with a key that is not its certificate's.
+    pub(crate) fn with_other_key(mut self) -> Self {
+        self.key = new_key().serialize_der().into();
+        self
     }
 
     /// The same client presenting other issuers.

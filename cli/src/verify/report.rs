@@ -88,7 +88,7 @@ impl Report {
         for (check, finding) in &self.rows {
             let verdict = match finding.verdict {
                 Verdict::Fail => "**FAIL**",
-                other => other.word(),
+                Verdict::Pass | Verdict::NotApplicable | Verdict::NotRun => finding.verdict.word(),
             };
             let line = [
                 check.id,

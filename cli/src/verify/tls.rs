@@ -16,7 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::answer::Failure;
-use super::pki::{ENCODED, Identity};
+use super::pki::Identity;
 use super::target::Target;
 
 /// The version of TLS that is offered.
@@ -67,9 +67,8 @@ impl Dialer {
             .expect("the aws-lc-rs provider has suites for both versions")
             .with_root_certificates(self.roots.clone());
         let mut config = match who {
-            Some(who) => builder
-                .with_client_auth_cert(who.chain.clone(), who.key())
-                .expect(ENCODED),
+            // Not `with_client_auth_cert`, which refuses what is to be refused by the target.
+            Some(who) => builder.with_client_cert_resolver(Arc::new(who.shown())),
             None => builder.with_no_client_auth(),
         };
         config.resumption = Resumption::disabled();

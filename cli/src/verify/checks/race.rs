@@ -74,28 +74,24 @@ pub(super) async fn storm(suite: &mut Suite) -> Result<Finding, NotRun> {
         .filter(|(_, answer)| matches!(answer, Answer::Admitted(_)))
         .map(|(began, _)| *began)
         .collect();
-    let late = admitted
-        .iter()
-        .filter(|began| **began > in_force.seen)
-        .count();
+    let last = admitted.iter().max();
     let what = format!(
         "{} handshakes around the swap, {} let in",
         asked.len(),
         admitted.len()
     );
-    let took = admitted
-        .iter()
-        .max()
-        .map(|last| last.saturating_duration_since(in_force.began));
-    match (late, admitted.is_empty()) {
-        (_, true) => Err(NotRun::because(format!("{what}: none came before it"))),
-        (0, false) => {
-            let finding = Finding::pass(format!("{what}, none of them once it was in force"));
-            Ok(finding.took(took.unwrap_or_default()))
+    match last {
+        None => Err(NotRun::because(format!("{what}: none came before it"))),
+        Some(last) if *last > in_force.seen => {
+            let late = last.duration_since(in_force.seen).as_millis();
+            Ok(Finding::fail(format!(
+                "{what}, one of them {late} ms after others were refused"
+            )))
         }
-        (late, false) => Ok(Finding::fail(format!(
-            "{what}, {late} once it was in force"
-        ))),
+        Some(last) => {
+            let took = last.saturating_duration_since(in_force.began);
+            Ok(Finding::pass(format!("{what}, none of them once it was in force")).took(took))
+        }
     }
 }
 
