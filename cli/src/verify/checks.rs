@@ -170,12 +170,12 @@ impl Check {
         row(
             Self::OtherHostSession(Version::Tls13),
             "V1-tls13",
-            "a session of one host opens no other, TLS 1.3",
+            "a session of a host without client certificates opens none with, TLS 1.3",
         ),
         row(
             Self::OtherHostSession(Version::Tls12),
             "V1-tls12",
-            "a session of one host opens no other, TLS 1.2",
+            "a session of a host without client certificates opens none with, TLS 1.2",
         ),
         row(
             Self::Stranger(Defect::SplitHello),

@@ -9,56 +9,74 @@ use rustls::client::{
 use rustls::{ClientConfig, NamedGroup};
 use rustls_pki_types::ServerName;
 
-use super::resumed;
 use crate::verify::answer::{Answer, Failure};
 use crate::verify::client::Client;
 use crate::verify::suite::Suite;
 use crate::verify::tls::{Protocol, Version};
 use crate::verify::verdict::{Finding, NotRun};
 
-/// V1 (CVE-2025-23419), V2, V6: a session of one host opens no other.
+/// V1 (CVE-2025-23419), V2, V6: a session that began at the other host, where no certificate was
+/// asked for, is no way round asking for one here.
 pub(super) async fn session(suite: &Suite, version: Version) -> Result<Finding, NotRun> {
     let (host, name) = other(suite)?;
-    let client = suite.pki.client();
-    let mut config = suite.dialer.config(Some(&client), version, Protocol::Http1);
+    let target = &suite.dialer.target;
+    let mut config = suite.dialer.config(None, version, Protocol::Http1);
     config.resumption = Resumption::store(Arc::new(OneForAll::new(suite)));
     let config = Arc::new(config);
-    let offered = resumed::session(suite, &config).await?;
-    let (answer, resumed) = match at(suite, &config, name, host).await {
-        Ok((answer, resumed)) => (answer, resumed),
-        Err(failure) => (failure.into(), false),
+    let there = async || at(suite, &config, name.clone(), target.authority_of(host)).await;
+    for _ in 0..2 {
+        if let (Answer::Unclear(why), _) = there().await {
+            return Err(NotRun::because(format!("{host}: {why}")));
+        }
+    }
+    let (first, offered) = there().await;
+    if let Answer::Refused(how) = first {
+        let why = format!("{host} lets nobody in without a certificate: {how}");
+        return Err(NotRun::not_applicable(why));
+    }
+    let here = at(
+        suite,
+        &config,
+        target.name.clone(),
+        target.authority.clone(),
+    );
+    let (answer, resumed) = here.await;
+    let what = match (offered, resumed) {
+        (_, true) => "resumed",
+        (true, false) => "not resumed",
+        (false, false) => "no session is ever resumed",
     };
-    Ok(match (answer, resumed) {
-        (answer @ Answer::Admitted(_), true) => Finding::fail(format!("resumed, {answer}")),
-        (answer, true) => Finding::pass(format!("resumed, {answer}")),
-        (answer, false) if offered => Finding::pass(format!("not resumed there; {answer}")),
-        (_, false) => Finding::pass("no session is ever resumed"),
-    })
+    match answer {
+        Answer::Refused(how) => Ok(Finding::pass(format!("{what}; {how}"))),
+        answer @ Answer::Admitted(_) => Ok(Finding::fail(format!("{what}; {answer}"))),
+        Answer::Unclear(why) => Err(NotRun::because(format!("{what}; {why}"))),
+    }
 }
 
+/// One request on a new connection, and whether its handshake was abbreviated.
 async fn at(
     suite: &Suite,
     config: &Arc<ClientConfig>,
     name: ServerName<'static>,
-    host: &str,
-) -> Result<(Answer, bool), Failure> {
-    let stream = suite.dialer.tls_as(config, name).await?;
-    let authority = suite.dialer.target.authority_of(host);
-    let mut client = Client::over(stream, authority).await?;
-    let answer = client.get(&suite.dialer.target.path).await;
-    Ok((answer, client.is_resumed()))
+    authority: String,
+) -> (Answer, bool) {
+    let asked = async {
+        let stream = suite.dialer.tls_as(config, name).await?;
+        let mut client = Client::over(stream, authority).await?;
+        let answer = client.get(&suite.dialer.target.path).await;
+        Ok::<_, Failure>((answer, client.is_resumed()))
+    };
+    asked
+        .await
+        .unwrap_or_else(|failure| (failure.into(), false))
 }
 
 /// V10: a handshake for another host, without a certificate, reaches nothing of the target's.
 pub(super) async fn misdirected(suite: &Suite) -> Result<Finding, NotRun> {
     let (_, name) = other(suite)?;
     let config = suite.dialer.config(None, Version::Any, Protocol::Http1);
-    let asked = async {
-        let stream = suite.dialer.tls_as(&Arc::new(config), name).await?;
-        let mut client = Client::over(stream, suite.dialer.target.authority.clone()).await?;
-        Ok::<_, Failure>(client.get(&suite.dialer.target.path).await)
-    };
-    match asked.await.unwrap_or_else(Answer::from) {
+    let authority = suite.dialer.target.authority.clone();
+    match at(suite, &Arc::new(config), name, authority).await.0 {
         Answer::Refused(how) => Ok(Finding::pass(how)),
         answer @ Answer::Admitted(_) => Ok(Finding::fail(answer)),
         Answer::Unclear(why) => Err(NotRun::because(why)),
