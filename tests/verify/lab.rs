@@ -100,7 +100,7 @@ impl Lab {
         self.write("haproxy.cfg", &config);
         self.write(
             "crt-list",
-            "pki/server.crt [verify none] other.example.com\npki/server.crt\n",
+            "pki/server.crt localhost\npki/server.crt [verify none] other.example.com\n",
         );
         self.write("commit.py", COMMIT);
         let mut command = Command::new("haproxy");

@@ -31,9 +31,10 @@ mod init;
 ///
 /// The proxy must ask for client certificates of the PKI and read the CRL file; --init-pki makes
 /// both, and shows how to configure nginx, HAProxy and Postern. The suite revokes clients of its own
-/// by writing the file and running the command. Use a PKI made for the test, and a proxy that nobody
-/// needs meanwhile: between two checks everybody but the suite's own clients is as good as before,
-/// but the CRL file is the suite's.
+/// by writing the file and running the command. Some checks turn everybody away for some seconds:
+/// use a PKI made for the test, and a proxy that nobody needs meanwhile.
+///
+/// docs/verify.md says what each check does, and what it found.
 ///
 /// Exit codes: 0 no check failed, 6 one failed, 8 the target cannot be reached.
 #[derive(Debug, Args)]
