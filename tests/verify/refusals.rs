@@ -92,4 +92,8 @@ fn the_pki_is_made_once_with_keys_for_its_owner_alone() {
         assert!(output.stdout.contains(proxy), "{}", output.stdout);
     }
     drop(postern.run(&init).expect_code(5));
+    // What it prints is good as it stands.
+    let (_, config) = output.stdout.split_once("\n[gateway]\n").unwrap();
+    fs::write(postern.path("postern.toml"), format!("[gateway]\n{config}")).unwrap();
+    drop(postern.run(&["gateway", "check"]).expect_code(0));
 }
