@@ -21,6 +21,7 @@ mod passphrase;
 mod revocation;
 mod selection;
 mod time;
+mod verify;
 
 use std::process::ExitCode;
 

@@ -154,7 +154,7 @@ fn serve(socket: &TcpStream, connection: usize, book: &Book) -> io::Result<()> {
         let path = head.line.split(' ').nth(1).unwrap_or_default().to_owned();
         if path.starts_with("/early") {
             // Answers without having read the body.
-            return answer(&mut writer, &head.line, &path, "", book);
+            return answer(&mut writer, &head, &path, "", book);
         }
         let mut digest = Sha256::new();
         let body = http1::read_body(&mut reader, &head, &mut digest);
@@ -176,7 +176,7 @@ fn serve(socket: &TcpStream, connection: usize, book: &Book) -> io::Result<()> {
                 }
             }
         }
-        answer(&mut writer, &head.line, &path, &digest, book)?;
+        answer(&mut writer, &head, &path, &digest, book)?;
         writer.flush()?;
     }
     Ok(())
@@ -185,11 +185,12 @@ fn serve(socket: &TcpStream, connection: usize, book: &Book) -> io::Result<()> {
 /// What it answers is chosen by the path.
 fn answer(
     out: &mut impl Write,
-    line: &str,
+    head: &http1::Head,
     path: &str,
     digest: &str,
     book: &Book,
 ) -> io::Result<()> {
+    let line = head.line.as_str();
     let mut parts = path.split(['/', '?']).skip(1);
     let (kind, number) = (
         parts.next().unwrap_or_default(),
@@ -213,6 +214,12 @@ fn answer(
         "endless" => endless(out).inspect_err(|_| {
             book.streams_cut.fetch_add(1, Ordering::SeqCst);
         }),
+        "echo" => {
+            let lines = head.fields.iter();
+            let lines = lines.map(|(name, value)| format!("\n{name}: {value}"));
+            text(out, line, &lines.collect::<String>())
+        }
+        "websocket" => web_socket(out),
         "spoof" => out.write_all(SPOOF),
         "close" => Err(io::Error::other("closed as asked")),
         "garbage" => out
@@ -251,6 +258,19 @@ fn endless(out: &mut impl Write) -> io::Result<()> {
     out.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")?;
     loop {
         out.write_all(b"5\r\ntick\n\r\n")?;
+        out.flush()?;
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A frame now and then, until the reader is gone. It knows the key of RFC 6455 section 1.3 only.
+fn web_socket(out: &mut impl Write) -> io::Result<()> {
+    out.write_all(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+          Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n",
+    )?;
+    loop {
+        out.write_all(b"\x81\x04tick")?;
         out.flush()?;
         thread::sleep(Duration::from_millis(20));
     }

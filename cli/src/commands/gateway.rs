@@ -17,11 +17,14 @@ use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::{print_object, tell};
 
+mod verify;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum GatewayCommand {
     Run(RunArgs),
     Check(CheckArgs),
     Reload(ReloadArgs),
+    Verify(Box<verify::VerifyArgs>),
 }
 
 /// Run the gateway until SIGTERM, which drains it
@@ -60,6 +63,7 @@ pub(crate) fn run(context: &Context, command: GatewayCommand) -> Outcome {
         GatewayCommand::Run(_) => serve(context),
         GatewayCommand::Check(_) => check(context),
         GatewayCommand::Reload(_) => reload(context),
+        GatewayCommand::Verify(args) => verify::run(context, &args),
     }
 }
 
