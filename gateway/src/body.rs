@@ -1,7 +1,7 @@
 //! Bodies in both directions: streamed, never collected, and the end of one noticed.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::activity::InFlight;
 use crate::event::Record;
 use crate::headers;
+use crate::moved::Moved;
 use crate::registry::Registered;
 
 /// A client's body on its way to the upstream. Trailers end here.
@@ -26,7 +27,7 @@ pub(crate) struct RequestBody {
 
 /// How far the client's body has come, for whoever waits for the upstream's answer.
 pub(crate) struct Progress {
-    last: Mutex<Instant>,
+    moved: Moved,
     failure: OnceLock<ClientBodyError>,
 }
 
@@ -43,7 +44,7 @@ impl RequestBody {
     /// Passes the body on, as long as something arrives within `patience`.
     pub(crate) fn new(inner: Incoming, patience: Duration) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
-            last: Mutex::new(Instant::now()),
+            moved: Moved::new(),
             failure: OnceLock::new(),
         });
         let deadline = Box::pin(sleep(patience));
@@ -76,7 +77,7 @@ impl Body for RequestBody {
                 ready!(self.deadline.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(self.fail(ClientBodyError::Idle))));
             };
-            self.progress.advance();
+            self.progress.moved.now();
             let deadline = Instant::now() + self.patience;
             self.deadline.as_mut().reset(deadline);
             match frame {
@@ -98,18 +99,14 @@ impl Body for RequestBody {
 }
 
 impl Progress {
-    /// When the body last moved.
-    pub(crate) fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns once the body has not moved for this long.
+    pub(crate) async fn rested(&self, patience: Duration) {
+        self.moved.rested(patience).await;
     }
 
     /// Why it ended early, if it did.
     pub(crate) fn failure(&self) -> Option<ClientBodyError> {
         self.failure.get().copied()
-    }
-
-    fn advance(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::uri::{PathAndQuery, Scheme};
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
+use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -15,6 +16,8 @@ use postern_policy::{Permitted, Upstream};
 use crate::body::{ClientBodyError, Progress, RequestBody};
 use crate::headers::{self, Assertions, Framing};
 use crate::settings::Limits;
+use crate::tunnel::Ends;
+use crate::websocket::{self, Disagreement, Handshake};
 
 /// Connections to upstreams, reused between requests.
 #[derive(Clone)]
@@ -22,6 +25,14 @@ pub(crate) struct Upstreams {
     client: Client<HttpConnector, RequestBody>,
     answer_within: Duration,
     body_within: Duration,
+}
+
+/// What an upstream made of a request.
+pub(crate) enum Forwarded {
+    /// An answer: its head, and its body as it comes.
+    Answer(Response<Incoming>),
+    /// It agreed to a WebSocket.
+    Switched(Response<()>, Ends),
 }
 
 /// Why a permitted request got no answer from its upstream.
@@ -35,8 +46,8 @@ pub(crate) enum UpstreamError {
     AnswerTimeout { upstream: String, seconds: u64 },
     #[error("the upstream {upstream} gave no usable answer: {reason}")]
     Failed { upstream: String, reason: String },
-    #[error("the upstream {upstream} wanted to switch protocols")]
-    SwitchedProtocols { upstream: String },
+    #[error("the upstream {upstream} switched protocols, but {why}")]
+    SwitchedProtocols { upstream: String, why: Disagreement },
     #[error("{0}")]
     ClientBody(ClientBodyError),
 }
@@ -64,16 +75,21 @@ impl Upstreams {
     pub(crate) async fn forward(
         &self,
         permitted: Permitted<Request<Incoming>>,
+        handshake: Option<&Handshake>,
         upstream: &Upstream,
         assertions: &Assertions<'_>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
+    ) -> Result<Forwarded, UpstreamError> {
         let mut request = permitted.into_inner();
+        let client = hyper::upgrade::on(&mut request);
         let framing = if request.body().is_end_stream() {
             Framing::NoBody
         } else {
             Framing::Body
         };
         headers::prepare_request(request.headers_mut(), framing, assertions);
+        if handshake.is_some() {
+            websocket::nominate(request.headers_mut());
+        }
         *request.version_mut() = Version::HTTP_11;
         *request.uri_mut() = upstream_uri(request.uri(), upstream);
         let (parts, body) = request.into_parts();
@@ -81,13 +97,18 @@ impl Upstreams {
         let mut response = self
             .answer(Request::from_parts(parts, body), &progress, upstream)
             .await?;
-        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-            return Err(UpstreamError::SwitchedProtocols {
-                upstream: upstream.authority(),
-            });
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            headers::prepare_response(response.headers_mut());
+            return Ok(Forwarded::Answer(response));
         }
-        headers::prepare_response(response.headers_mut());
-        Ok(response)
+        handshake
+            .ok_or(Disagreement::Unasked)
+            .and_then(|handshake| handshake.agrees(response.headers()))
+            .map_err(|why| UpstreamError::SwitchedProtocols {
+                upstream: upstream.authority(),
+                why,
+            })?;
+        Ok(switched(response, client))
     }
 
     /// Waits for the answer's head. The time a client takes to send its body does not count.
@@ -97,24 +118,24 @@ impl Upstreams {
         progress: &Progress,
         upstream: &Upstream,
     ) -> Result<Response<Incoming>, UpstreamError> {
-        let response = self.client.request(request);
-        tokio::pin!(response);
-        loop {
-            let moved = progress.last();
-            tokio::select! {
-                response = &mut response => {
-                    return response.map_err(|error| explain(&error, progress, upstream));
-                }
-                () = tokio::time::sleep_until(moved + self.answer_within) => {
-                    if progress.last() == moved {
-                        let seconds = self.answer_within.as_secs();
-                        let upstream = upstream.authority();
-                        return Err(UpstreamError::AnswerTimeout { upstream, seconds });
-                    }
-                }
+        tokio::select! {
+            response = self.client.request(request) => {
+                response.map_err(|error| explain(&error, progress, upstream))
             }
+            () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
+                upstream: upstream.authority(),
+                seconds: self.answer_within.as_secs(),
+            }),
         }
     }
+}
+
+/// What goes out for an upstream's 101, and the two connections it is about.
+fn switched(mut response: Response<Incoming>, client: OnUpgrade) -> Forwarded {
+    let upstream = hyper::upgrade::on(&mut response);
+    headers::prepare_response(response.headers_mut());
+    websocket::nominate(response.headers_mut());
+    Forwarded::Switched(response.map(|_no_body| ()), Ends { client, upstream })
 }
 
 /// The path and query as they were received: what policy looked at is what is forwarded.

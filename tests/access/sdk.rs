@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use postern_fixtures::TestPki;
 use postern_fixtures::access::{Emulator, Options};
-use postern_tests::{Contract, Output, note_skip, skip_without};
+use postern_tests::{Contract, install_step, python_with, skip_without};
 use serde_json::{Value, json};
 
 /// A folder below `target/` that outlives the run: packages are fetched once.
@@ -15,22 +15,6 @@ fn folder(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir_all(&folder).unwrap();
     folder
-}
-
-/// Runs one step of an installation; a machine without the means or the network skips the test.
-fn step(command: &mut Command, marker: &Path) -> bool {
-    if marker.exists() {
-        return true;
-    }
-    let output = Output::of(command);
-    let works = output.code == Some(0) && marker.exists();
-    if !works {
-        note_skip(&format!(
-            "{command:?} does not work here: {}",
-            output.stderr.trim()
-        ));
-    }
-    works
 }
 
 /// Runs a script with the emulator's line on standard input; gives the calls that it counted.
@@ -74,25 +58,10 @@ fn judge(emulator: &Emulator, calls: u64) {
 
 #[test]
 fn the_official_python_client_creates_lists_rotates_and_deletes() {
-    if skip_without("python3") {
+    let Some(python) = python_with(Path::new(env!("CARGO_TARGET_TMPDIR")), "cloudflare==5.9.0")
+    else {
         return;
-    }
-    let venv = folder("sdk-python");
-    let (python, cloudflare) = (venv.join("bin/python"), venv.join("bin/cloudflare-is-here"));
-    let make = |command: &mut Command, marker: &Path| step(command, marker);
-    let installed = make(
-        Command::new("python3").args(["-m", "venv"]).arg(&venv),
-        &python,
-    ) && make(
-        Command::new("sh")
-            .arg("-c")
-            .arg("\"$0\" -m pip install --quiet cloudflare==5.9.0 && : > \"$1\"")
-            .args([&python, &cloudflare]),
-        &cloudflare,
-    );
-    if !installed {
-        return;
-    }
+    };
     let emulator = Emulator::start(Options::default()).unwrap();
     let calls = drive(&emulator, Command::new(python).arg(script("drive.py")));
     assert!(calls > 90, "{calls}");
@@ -110,7 +79,7 @@ fn the_official_node_client_creates_lists_rotates_and_deletes() {
         .args(["install", "--silent", "--no-audit", "--no-fund", "--prefix"])
         .arg(&home)
         .arg("cloudflare@7.3.0");
-    if !step(
+    if !install_step(
         &mut install,
         &home.join("node_modules/cloudflare/package.json"),
     ) {

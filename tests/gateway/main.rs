@@ -24,4 +24,5 @@ mod revocation;
 mod smuggling;
 mod succession;
 mod tokens;
+mod websocket;
 mod wire;

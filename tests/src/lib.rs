@@ -8,6 +8,7 @@ mod gateway;
 mod http1;
 mod nginx;
 mod postern;
+mod python;
 mod site;
 mod upstream;
 mod visit;
@@ -19,6 +20,7 @@ pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
 pub use postern::{Output, Postern, note_skip, skip_without};
+pub use python::{Peer, install_step, python_with};
 pub use site::{
     BOTH, DEVICE, DEVICES, GATEWAY, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,
 };

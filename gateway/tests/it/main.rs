@@ -12,3 +12,4 @@ mod lifecycle;
 mod revocation;
 mod stalls;
 mod support;
+mod websocket;
