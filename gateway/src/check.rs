@@ -138,7 +138,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .map(ToString::to_string)
             .collect(),
         client_certificate: application.hosts().first().map_or("requested", scope),
-        upstream: format!("http://{}", application.upstream().authority()),
+        upstream: application.upstream().server().to_string(),
     }
 }
 

@@ -16,7 +16,6 @@ mod drive;
 mod event;
 mod examine;
 mod follow;
-mod forward;
 mod gateway;
 mod handshake;
 mod headers;
@@ -34,6 +33,7 @@ mod state_folder;
 mod target;
 mod tls;
 mod tunnel;
+mod upstream;
 mod verifier;
 mod websocket;
 
@@ -67,7 +67,6 @@ use crate::body::{AnswerBody, Source};
 use crate::caller::{Caller, Proof};
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RecordKind, RequestId};
-use crate::forward::Forwarded;
 use crate::headers::{Assertions, X_REQUEST_ID};
 use crate::peer::{Connection, Peer};
 use crate::registry::{Cut, Registered, Subject};
@@ -75,6 +74,7 @@ use crate::respond::Refusal;
 use crate::state::{Snapshot, State};
 use crate::target::Target;
 use crate::tunnel::Tunnel;
+use crate::upstream::Forwarded;
 use crate::websocket::Handshake;
 
 /// Answers one request and writes its one event, whatever happens.
@@ -188,10 +188,9 @@ async fn admit_and_forward(
         address: caller.address,
         authority: &target.authority,
     };
-    let upstream = application.upstream();
-    let forwarded = snapshot
-        .upstreams
-        .forward(permitted, handshake.as_ref(), upstream, &assertions)
+    let upstream = snapshot.upstreams.of(application);
+    let forwarded = upstream
+        .forward(permitted, handshake.as_ref(), &assertions)
         .await?;
     Ok((forwarded, registered))
 }

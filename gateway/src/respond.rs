@@ -14,10 +14,10 @@ use serde::Serialize;
 use crate::body::ClientBodyError;
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RequestId};
-use crate::forward::UpstreamError;
 use crate::headers::FramingError;
 use crate::service_token::TokenRefusal;
 use crate::target::TargetError;
+use crate::upstream::UpstreamError;
 use crate::websocket::HandshakeError;
 
 /// Why a request is not answered by its upstream.
@@ -185,6 +185,7 @@ fn target_code(error: &TargetError) -> &'static str {
 fn upstream_code(error: &UpstreamError) -> &'static str {
     match error {
         UpstreamError::Unreachable { .. } => "upstream_unreachable",
+        UpstreamError::Tls { .. } => "upstream_tls_failed",
         UpstreamError::ConnectTimeout { .. } | UpstreamError::AnswerTimeout { .. } => {
             "upstream_timeout"
         }
@@ -197,6 +198,7 @@ fn upstream_code(error: &UpstreamError) -> &'static str {
 fn upstream_status(error: &UpstreamError) -> StatusCode {
     match error {
         UpstreamError::Unreachable { .. }
+        | UpstreamError::Tls { .. }
         | UpstreamError::Failed { .. }
         | UpstreamError::SwitchedProtocols { .. } => StatusCode::BAD_GATEWAY,
         UpstreamError::ConnectTimeout { .. } | UpstreamError::AnswerTimeout { .. } => {

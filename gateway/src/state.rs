@@ -10,10 +10,10 @@ use tokio_util::task::TaskTracker;
 
 use crate::event::EventLog;
 use crate::follow::View;
-use crate::forward::Upstreams;
 use crate::registry::Registry;
 use crate::settings::Settings;
 use crate::tls::Transport;
+use crate::upstream::Upstreams;
 use crate::verifier::Gate;
 
 /// One configuration in force. Only the gate inside moves: with the news of the followed sources.
@@ -29,17 +29,13 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// The first configuration of a process.
     pub(crate) fn first(settings: Settings, view: Arc<View>) -> Self {
-        let upstreams = Upstreams::new(&settings.limits);
+        let upstreams = Upstreams::new(&settings, None);
         Self::with_upstreams(settings, view, upstreams, 1)
     }
 
     /// The configuration after `self`; connections to upstreams live on where they can.
     pub(crate) fn next(&self, settings: Settings, view: Arc<View>) -> Self {
-        let upstreams = if settings.limits == self.settings.limits {
-            self.upstreams.clone()
-        } else {
-            Upstreams::new(&settings.limits)
-        };
+        let upstreams = Upstreams::new(&settings, Some(&self.upstreams));
         Self::with_upstreams(settings, view, upstreams, self.generation + 1)
     }
 

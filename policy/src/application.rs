@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName, Upstream,
-    Verdict, decision,
+    ApplicationName, Credentials, Decision, HostName, PathPrefix, Policy, PolicyName,
+    UpstreamGroup, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -15,7 +15,7 @@ pub struct Application {
     name: ApplicationName,
     hosts: Vec<HostName>,
     paths: Vec<PathPrefix>,
-    upstream: Upstream,
+    upstream: UpstreamGroup,
     policies: Vec<Arc<Policy>>,
     cloudflare: Option<CloudflareApplication>,
 }
@@ -25,7 +25,7 @@ impl Application {
     pub fn new(
         name: ApplicationName,
         hosts: Vec<HostName>,
-        upstream: Upstream,
+        upstream: UpstreamGroup,
         policies: Vec<Policy>,
     ) -> Result<Self, ApplicationError> {
         check(&name, &hosts, &policies)?;
@@ -70,7 +70,7 @@ impl Application {
     }
 
     /// Where permitted requests go.
-    pub fn upstream(&self) -> &Upstream {
+    pub fn upstream(&self) -> &UpstreamGroup {
         &self.upstream
     }
 

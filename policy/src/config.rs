@@ -9,6 +9,7 @@ mod cloudflare;
 mod error;
 mod rule;
 mod token;
+mod upstream;
 
 pub use application::{ApplicationConfig, PolicyConfig, applications};
 pub use cloudflare::{

@@ -47,6 +47,6 @@ pub use policy::{Evaluation, Policy, PolicyError};
 pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamTlsFiles};
 
 pub use ipnet::IpNet;

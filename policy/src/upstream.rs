@@ -1,31 +1,99 @@
 //! Where permitted requests go.
 
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 use thiserror::Error;
+use toml::Spanned;
 
 use crate::{HostName, HostNameError};
 
-const DEFAULT_PORT: u16 = 80;
+/// How an upstream is connected to.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Scheme {
+    /// Over TCP.
+    Http,
+    /// Over TLS, the server's certificate checked.
+    Https,
+}
 
-/// An upstream server: `http://host` or `http://host:port`.
+/// An upstream server: `http://host[:port]` or `https://host[:port]`.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub struct Upstream {
+    scheme: Scheme,
     host: HostName,
     port: u16,
 }
 
+/// Where the requests of one application go, and how.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UpstreamGroup {
+    server: Upstream,
+    tls: UpstreamTlsFiles,
+}
+
+/// What TLS with an upstream needs beyond its URL; the gateway reads the files.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct UpstreamTlsFiles {
+    /// The CA certificates that the upstream's must lead to, PEM; without them the system's.
+    pub trust: Option<Spanned<PathBuf>>,
+    /// The name that its certificate must have, and that is asked for (SNI), in place of the URL's.
+    pub name: Option<Spanned<HostName>>,
+    /// The certificate shown to it, PEM, and the key.
+    pub identity: Option<(Spanned<PathBuf>, Spanned<PathBuf>)>,
+}
+
+impl UpstreamGroup {
+    /// One server, and how TLS with it works where its URL says TLS.
+    pub fn new(server: Upstream, tls: UpstreamTlsFiles) -> Self {
+        Self { server, tls }
+    }
+
+    /// The server.
+    pub fn server(&self) -> &Upstream {
+        &self.server
+    }
+
+    /// What TLS needs; nothing where it is not spoken.
+    pub fn tls(&self) -> Option<&UpstreamTlsFiles> {
+        match self.server.scheme {
+            Scheme::Http => None,
+            Scheme::Https => Some(&self.tls),
+        }
+    }
+}
+
+impl Scheme {
+    /// As it stands in a URL.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    fn default_port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
 impl Upstream {
-    /// Reads `http://host[:port]`; this version speaks to nothing else.
+    /// Reads `http://host[:port]` or `https://host[:port]`.
     pub fn parse(text: &str) -> Result<Self, UpstreamError> {
         let Some((scheme, authority)) = text.split_once("://") else {
             return Err(UpstreamError::NoScheme { text: text.into() });
         };
-        if scheme != "http" {
-            return Err(UpstreamError::Scheme {
-                scheme: scheme.into(),
-            });
-        }
+        let scheme = match scheme {
+            "http" => Scheme::Http,
+            "https" => Scheme::Https,
+            _ => {
+                return Err(UpstreamError::Scheme {
+                    scheme: scheme.into(),
+                });
+            }
+        };
         if authority.contains(['/', '?', '#', '\\']) {
             return Err(UpstreamError::NotOnlyHost { text: text.into() });
         }
@@ -34,9 +102,15 @@ impl Upstream {
             return Err(UpstreamError::PortZero);
         }
         Ok(Self {
+            scheme,
             host,
-            port: port.unwrap_or(DEFAULT_PORT),
+            port: port.unwrap_or(scheme.default_port()),
         })
+    }
+
+    /// Whether TLS is spoken.
+    pub fn scheme(&self) -> Scheme {
+        self.scheme
     }
 
     /// The upstream's host.
@@ -62,7 +136,7 @@ impl Upstream {
 
 impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "http://{}:{}", self.host, self.port)
+        write!(f, "{}://{}:{}", self.scheme.as_str(), self.host, self.port)
     }
 }
 
@@ -75,10 +149,8 @@ pub enum UpstreamError {
         /// What was written.
         text: String,
     },
-    /// Another scheme than `http`.
-    #[error(
-        "upstreams are reached over plain `http://` in this version, `{scheme}://` is not supported yet"
-    )]
+    /// Neither `http` nor `https`.
+    #[error("upstreams are reached over `http://` or `https://`, not over `{scheme}://`")]
     Scheme {
         /// What was written.
         scheme: String,
@@ -120,11 +192,18 @@ mod tests {
     }
 
     #[test]
+    fn https_has_a_port_of_its_own() {
+        let upstream = Upstream::parse("https://backend.example").unwrap();
+        assert_eq!(upstream.scheme(), Scheme::Https);
+        assert_eq!(upstream.to_string(), "https://backend.example:443");
+    }
+
+    #[test]
     fn other_schemes_say_what_is_supported() {
-        let message = Upstream::parse("https://backend").unwrap_err().to_string();
+        let message = Upstream::parse("h2c://backend").unwrap_err().to_string();
         assert_eq!(
             message,
-            "upstreams are reached over plain `http://` in this version, `https://` is not supported yet"
+            "upstreams are reached over `http://` or `https://`, not over `h2c://`"
         );
         assert!(matches!(
             Upstream::parse("127.0.0.1:9000"),

@@ -24,5 +24,6 @@ mod revocation;
 mod smuggling;
 mod succession;
 mod tokens;
+mod upstream_tls;
 mod websocket;
 mod wire;

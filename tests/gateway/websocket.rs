@@ -63,7 +63,7 @@ fn a_websocket_of_a_revoked_client_is_cut_and_others_stay() {
     let mut cut = world.client(&world.site.client(bad));
     let mut stays = world.client(&world.site.client(good));
     echoes(&mut cut, "hello");
-    echoes(&mut stays, &"long ".repeat(20_000).trim_end().to_owned());
+    echoes(&mut stays, "long ".repeat(20_000).trim_end());
     assert_eq!(world.requests().len(), 0);
 
     world.site.revoke(bad);

@@ -1,28 +1,31 @@
-//! To the upstream and back. Takes a [`Permitted`] request and nothing else.
+//! One application's upstream. Takes a [`Permitted`] request and nothing else.
 
-use std::error::Error as _;
-use std::io;
 use std::time::Duration;
 
-use http::uri::{PathAndQuery, Scheme};
+use http::uri::{PathAndQuery, Scheme as UriScheme};
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use postern_policy::{Permitted, Upstream};
+use postern_policy::{Permitted, Scheme, Upstream, UpstreamGroup};
 
-use crate::body::{ClientBodyError, Progress, RequestBody};
+use super::connect::Connector;
+use super::error::{Stage, UpstreamError};
+use super::tls::UpstreamTls;
+use crate::body::{Progress, RequestBody};
 use crate::headers::{self, Assertions, Framing};
 use crate::settings::Limits;
+use crate::tls::ALPN_HTTP11;
 use crate::tunnel::Ends;
 use crate::websocket::{self, Disagreement, Handshake};
 
-/// Connections to upstreams, reused between requests.
-#[derive(Clone)]
-pub(crate) struct Upstreams {
-    client: Client<HttpConnector, RequestBody>,
+/// An application's upstream, with the connections to it that are used again.
+pub(crate) struct Group {
+    definition: UpstreamGroup,
+    tls: Option<UpstreamTls>,
+    client: Client<Connector, RequestBody>,
+    connect_within: Duration,
     answer_within: Duration,
     body_within: Duration,
 }
@@ -35,40 +38,41 @@ pub(crate) enum Forwarded {
     Switched(Response<()>, Ends),
 }
 
-/// Why a permitted request got no answer from its upstream.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum UpstreamError {
-    #[error("cannot connect to the upstream {upstream}: {reason}")]
-    Unreachable { upstream: String, reason: String },
-    #[error("the upstream {upstream} did not accept the connection in time")]
-    ConnectTimeout { upstream: String },
-    #[error("the upstream {upstream} did not answer within {seconds} s")]
-    AnswerTimeout { upstream: String, seconds: u64 },
-    #[error("the upstream {upstream} gave no usable answer: {reason}")]
-    Failed { upstream: String, reason: String },
-    #[error("the upstream {upstream} switched protocols, but {why}")]
-    SwitchedProtocols { upstream: String, why: Disagreement },
-    #[error("{0}")]
-    ClientBody(ClientBodyError),
-}
-
-impl Upstreams {
-    /// An empty pool.
-    pub(crate) fn new(limits: &Limits) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(limits.connect_timeout));
-        connector.set_nodelay(true);
+impl Group {
+    /// No connection is made before one is needed.
+    pub(super) fn new(
+        definition: UpstreamGroup,
+        tls: Option<UpstreamTls>,
+        limits: &Limits,
+    ) -> Self {
+        let connector = Connector::new(tls.as_ref(), &[ALPN_HTTP11], limits.connect_timeout);
         let client = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(connector);
-        let body_within = limits.idle_timeout;
         Self {
+            definition,
+            tls,
             client,
+            connect_within: limits.connect_timeout,
             answer_within: limits.upstream_timeout,
-            body_within,
+            body_within: limits.idle_timeout,
         }
+    }
+
+    /// Whether the other is made of the same, so that its connections can live on.
+    pub(super) fn is_as(&self, other: &Self) -> bool {
+        let same_tls = match (&self.tls, &other.tls) {
+            (Some(one), Some(other)) => one.is_as(other),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        same_tls
+            && self.definition == other.definition
+            && self.connect_within == other.connect_within
+            && self.answer_within == other.answer_within
+            && self.body_within == other.body_within
     }
 
     /// Sends a permitted request on; the answer's head is ready to go out.
@@ -76,9 +80,9 @@ impl Upstreams {
         &self,
         permitted: Permitted<Request<Incoming>>,
         handshake: Option<&Handshake>,
-        upstream: &Upstream,
         assertions: &Assertions<'_>,
     ) -> Result<Forwarded, UpstreamError> {
+        let upstream = self.definition.server();
         let mut request = permitted.into_inner();
         let client = hyper::upgrade::on(&mut request);
         let framing = if request.body().is_end_stream() {
@@ -120,7 +124,15 @@ impl Upstreams {
     ) -> Result<Response<Incoming>, UpstreamError> {
         tokio::select! {
             response = self.client.request(request) => {
-                response.map_err(|error| explain(&error, progress, upstream))
+                response.map_err(|error| {
+                    let stage = if error.is_connect() {
+                        Stage::Connecting
+                    } else {
+                        Stage::Exchanging
+                    };
+                    let client = progress.failure().map(UpstreamError::ClientBody);
+                    client.unwrap_or_else(|| UpstreamError::of(&error, stage, upstream))
+                })
             }
             () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
                 upstream: upstream.authority(),
@@ -145,37 +157,14 @@ fn upstream_uri(uri: &Uri, upstream: &Upstream) -> Uri {
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::builder()
-        .scheme(Scheme::HTTP)
+        .scheme(match upstream.scheme() {
+            Scheme::Http => UriScheme::HTTP,
+            Scheme::Https => UriScheme::HTTPS,
+        })
         .authority(upstream.authority())
         .path_and_query(path)
         .build()
         .expect("a parsed upstream and a parsed path make a URI")
-}
-
-fn explain(
-    error: &hyper_util::client::legacy::Error,
-    progress: &Progress,
-    upstream: &Upstream,
-) -> UpstreamError {
-    if let Some(failure) = progress.failure() {
-        return UpstreamError::ClientBody(failure);
-    }
-    let upstream = upstream.authority();
-    let mut reason = error.to_string();
-    let mut timed_out = false;
-    let mut source = error.source();
-    while let Some(cause) = source {
-        reason = format!("{reason}: {cause}");
-        timed_out |= cause
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut);
-        source = cause.source();
-    }
-    match (error.is_connect(), timed_out) {
-        (true, true) => UpstreamError::ConnectTimeout { upstream },
-        (true, false) => UpstreamError::Unreachable { upstream, reason },
-        (false, _) => UpstreamError::Failed { upstream, reason },
-    }
 }
 
 /// Shorter than the keep-alive of common servers, so that they seldom close under our request.

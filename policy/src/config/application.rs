@@ -1,15 +1,17 @@
 //! `[[application]]` and `[[application.policy]]`.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
     CloudflareApplicationConfig, ConfigError, RuleConfig, cloudflare::cloudflare_application,
-    error::Collector, rule::rule,
+    error::Collector, rule::rule, upstream::upstream_group,
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
-    PolicyName, Rule, Upstream,
+    PolicyName, Rule,
 };
 
 /// An `[[application]]` as written.
@@ -21,7 +23,15 @@ pub struct ApplicationConfig {
     hosts: Vec<Spanned<String>>,
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
-    upstream: Spanned<String>,
+    pub(super) upstream: Spanned<String>,
+    #[serde(default)]
+    pub(super) upstream_trust: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) upstream_name: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) upstream_certificate: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) upstream_key: Option<Spanned<PathBuf>>,
     #[serde(default)]
     policy: Vec<PolicyConfig>,
     #[serde(default)]
@@ -81,7 +91,7 @@ fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<
     let name = collector.parse(&config.name, ApplicationName::parse);
     let hosts = collector.parse_all(&config.hosts, host);
     let paths = paths(config, collector);
-    let upstream = collector.parse(&config.upstream, Upstream::parse);
+    let upstream = upstream_group(config, collector);
     let cloudflare = cloudflare_application(config.cloudflare.as_ref(), collector);
     for (what, hint, missing) in [
         ("host", "write `hosts = [\"…\"]`", config.hosts.is_empty()),
@@ -112,7 +122,7 @@ fn application(config: &ApplicationConfig, collector: &mut Collector) -> Option<
     )
 }
 
-fn host(text: &str) -> Result<HostName, String> {
+pub(super) fn host(text: &str) -> Result<HostName, String> {
     match HostName::parse_with_port(text).map_err(|error| error.to_string())? {
         (host, None) => Ok(host),
         (host, Some(_)) => Err(format!(

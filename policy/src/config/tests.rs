@@ -56,7 +56,10 @@ fn the_example_of_the_design_loads() {
         application.hosts(),
         [HostName::parse("telemetry.example.com").unwrap()]
     );
-    assert_eq!(application.upstream().to_string(), "http://127.0.0.1:9000");
+    assert_eq!(
+        application.upstream().server().to_string(),
+        "http://127.0.0.1:9000"
+    );
     assert!(application.names_a_token() && !application.needs_certificate());
     let cloudflare = application.cloudflare().unwrap();
     assert_eq!(cloudflare.app.as_deref(), Some("telemetry.example.com"));
@@ -160,10 +163,10 @@ fn hosts_paths_and_upstreams_that_mean_something_else_are_refused() {
             "{messages:?}"
         );
     }
-    let https = messages(&text.replace("http://u", "https://u"));
+    let other = messages(&text.replace("http://u", "ftp://u"));
     assert!(
-        https[0].contains("plain `http://` in this version"),
-        "{https:?}"
+        other[0].contains("`http://` or `https://`, not over `ftp://`"),
+        "{other:?}"
     );
 }
 
@@ -299,4 +302,39 @@ fn the_cloudflare_part_of_an_application_is_checked() {
     assert!(with("session_duration = \"one day\"")[0].contains("is not a duration"));
     assert!(with("app = \"\"")[0].contains("the app name must not be empty"));
     assert_eq!(with("managed_by = \" terraform\"").len(), 1);
+}
+
+#[test]
+fn keys_about_tls_need_an_upstream_that_speaks_it() {
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |upstream: &str, keys: &str| {
+        let text = text.replace(
+            "upstream = \"http://u\"",
+            &format!("upstream = \"{upstream}\"\n{keys}"),
+        );
+        let errors = applications(file(&text).application).err();
+        errors.map(|errors| {
+            let [error] = &errors[..] else {
+                panic!("{errors:?}")
+            };
+            (error.line_and_column(&text).unwrap(), error.message.clone())
+        })
+    };
+    let pair = "upstream_certificate = \"c\"\nupstream_key = \"k\"";
+    for keys in ["upstream_trust = \"ca\"", "upstream_name = \"b\"", pair] {
+        assert_eq!(with("https://u", keys), None, "{keys}");
+        let ((line, _), message) = with("http://u", keys).unwrap();
+        assert_eq!(line, 5);
+        assert!(
+            message.contains("is about TLS, and http://u:80 does not speak it"),
+            "{message}"
+        );
+    }
+    for alone in ["upstream_certificate = \"c\"", "upstream_key = \"k\""] {
+        let ((line, _), message) = with("https://u", alone).unwrap();
+        assert_eq!(line, 5);
+        assert!(message.contains("has no `upstream_"), "{message}");
+    }
+    let ((line, column), message) = with("https://u", "upstream_name = \"b:1\"").unwrap();
+    assert_eq!((line, column), (5, 17), "{message}");
 }

@@ -178,7 +178,7 @@ impl Playground {
             .applications
             .iter()
             .next()
-            .map(|application| application.upstream().port());
+            .map(|application| application.upstream().server().port());
         port.ok_or_else(|| {
             CommandError::new(Kind::NotFound, "the configuration has no application")
         })
