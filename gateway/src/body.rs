@@ -17,9 +17,18 @@ use crate::headers;
 use crate::moved::Moved;
 use crate::registry::Registered;
 
-/// A client's body on its way to the upstream. Trailers end here.
+/// What becomes of a client's trailers.
+#[derive(Clone, Copy)]
+pub(crate) enum Trailers {
+    /// HTTP/1.1 upstreams merge them into headers, or choke.
+    End,
+    Pass,
+}
+
+/// A client's body on its way to the upstream.
 pub(crate) struct RequestBody {
     inner: Incoming,
+    trailers: Trailers,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     progress: Arc<Progress>,
@@ -42,7 +51,11 @@ pub(crate) enum ClientBodyError {
 
 impl RequestBody {
     /// Passes the body on, as long as something arrives within `patience`.
-    pub(crate) fn new(inner: Incoming, patience: Duration) -> (Self, Arc<Progress>) {
+    pub(crate) fn new(
+        inner: Incoming,
+        trailers: Trailers,
+        patience: Duration,
+    ) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
             moved: Moved::new(),
             failure: OnceLock::new(),
@@ -51,6 +64,7 @@ impl RequestBody {
         (
             Self {
                 inner,
+                trailers,
                 patience,
                 deadline,
                 progress: Arc::clone(&progress),
@@ -84,7 +98,10 @@ impl Body for RequestBody {
                 None => return Poll::Ready(None),
                 Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(ClientBodyError::Broken)))),
                 Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
-                Some(Ok(_trailers)) => {}
+                Some(Ok(frame)) => match self.trailers {
+                    Trailers::End => {}
+                    Trailers::Pass => return Poll::Ready(Some(Ok(prepared(frame)))),
+                },
             }
         }
     }
@@ -238,6 +255,17 @@ fn with_more(hint: &SizeHint, more: u64) -> SizeHint {
         sum.set_upper(upper.saturating_add(more));
     }
     sum
+}
+
+/// A client cannot speak with our voice in trailers either.
+fn prepared(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::prepare_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
+    }
 }
 
 /// Trailers are headers: ours are not to be set by an upstream there either.

@@ -47,6 +47,8 @@ pub use policy::{Evaluation, Policy, PolicyError};
 pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
-pub use upstream::{Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamTlsFiles};
+pub use upstream::{
+    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamProtocol, UpstreamTlsFiles,
+};
 
 pub use ipnet::IpNet;

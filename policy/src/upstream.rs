@@ -2,6 +2,7 @@
 
 use std::{fmt, path::PathBuf};
 
+use serde::Deserialize;
 use thiserror::Error;
 use toml::Spanned;
 
@@ -24,10 +25,24 @@ pub struct Upstream {
     port: u16,
 }
 
+/// Which HTTP an upstream is spoken to in.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "snake_case")]
+pub enum UpstreamProtocol {
+    /// Over TLS what both sides prefer (ALPN), else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1.
+    Http1,
+    /// HTTP/2, without TLS by prior knowledge (RFC 9113 section 3.3).
+    H2,
+}
+
 /// Where the requests of one application go, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpstreamGroup {
     server: Upstream,
+    protocol: UpstreamProtocol,
     tls: UpstreamTlsFiles,
 }
 
@@ -45,7 +60,21 @@ pub struct UpstreamTlsFiles {
 impl UpstreamGroup {
     /// One server, and how TLS with it works where its URL says TLS.
     pub fn new(server: Upstream, tls: UpstreamTlsFiles) -> Self {
-        Self { server, tls }
+        Self {
+            server,
+            protocol: UpstreamProtocol::Auto,
+            tls,
+        }
+    }
+
+    /// Speaks this HTTP.
+    pub fn with_protocol(self, protocol: UpstreamProtocol) -> Self {
+        Self { protocol, ..self }
+    }
+
+    /// Which HTTP is spoken.
+    pub fn protocol(&self) -> UpstreamProtocol {
+        self.protocol
     }
 
     /// The server.

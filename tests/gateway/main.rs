@@ -14,6 +14,7 @@ mod expiry;
 mod following;
 mod forwarding;
 mod frames;
+mod grpc;
 mod headers;
 mod hosts;
 mod journal;

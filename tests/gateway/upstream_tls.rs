@@ -26,12 +26,15 @@ fn site(protocol: Protocol, keys: &[&str]) -> (Site, Nginx) {
     (site, nginx)
 }
 
-async fn ask(site: &Site, gateway: &TestGateway) -> Answer {
+async fn client(site: &Site, gateway: &TestGateway) -> Client {
     let device = site.client(DEVICE);
-    let mut client = Client::connect(site, gateway, DEVICES, Some(&device), Protocol::Http1)
+    Client::connect(site, gateway, DEVICES, Some(&device), Protocol::Http1)
         .await
-        .unwrap();
-    client.get("/who").await.unwrap()
+        .unwrap()
+}
+
+async fn ask(site: &Site, gateway: &TestGateway) -> Answer {
+    client(site, gateway).await.get("/who").await.unwrap()
 }
 
 fn text(answer: &Answer) -> &str {
@@ -50,6 +53,43 @@ async fn an_upstream_that_is_who_it_should_be_sees_our_certificate() {
         text(&answer),
         format!("client=CN=gateway-1\nsni=backend.internal\nprotocol=HTTP/1.1\nhost={DEVICES}\n")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn http2_is_spoken_where_the_upstream_prefers_it_and_nothing_else_is_asked_for() {
+    if skip_without("nginx") {
+        return;
+    }
+    let http1 = "upstream_protocol = \"http1\"";
+    for (keys, spoken) in [(&[][..], "HTTP/2.0"), (&[http1], "HTTP/1.1")] {
+        let (site, _nginx) = site(Protocol::Http2, &[keys, &[TRUST, NAME, IDENTITY]].concat());
+        let gateway = TestGateway::run(&site);
+        let mut client = client(&site, &gateway).await;
+        for _ in 0..2 {
+            let answer = client.get("/who").await.unwrap();
+            assert_eq!(
+                text(&answer),
+                format!(
+                    "client=CN=gateway-1\nsni=backend.internal\nprotocol={spoken}\nhost={DEVICES}\n"
+                )
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upstream_that_does_not_speak_the_http2_that_is_asked_for_gets_no_request() {
+    if skip_without("nginx") {
+        return;
+    }
+    let h2 = "upstream_protocol = \"h2\"";
+    let (site, _nginx) = site(Protocol::Http1, &[TRUST, NAME, IDENTITY, h2]);
+    let gateway = TestGateway::run(&site);
+    let answer = ask(&site, &gateway).await;
+    assert_eq!(answer.status, 502);
+    let event = gateway.event_of(&answer.request_id());
+    let detail = event["detail"].as_str().unwrap();
+    assert!(detail.contains("NoApplicationProtocol"), "{detail}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

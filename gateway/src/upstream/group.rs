@@ -2,18 +2,19 @@
 
 use std::time::Duration;
 
-use http::uri::{PathAndQuery, Scheme as UriScheme};
+use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use postern_policy::{Permitted, Scheme, Upstream, UpstreamGroup};
+use postern_policy::{Permitted, Upstream, UpstreamGroup};
 
 use super::connect::Connector;
 use super::error::{Stage, UpstreamError};
+use super::http2::{self, Http2, Link};
 use super::tls::UpstreamTls;
-use crate::body::{Progress, RequestBody};
+use crate::body::{Progress, RequestBody, Trailers};
 use crate::headers::{self, Assertions, Framing};
 use crate::settings::Limits;
 use crate::tls::ALPN_HTTP11;
@@ -24,7 +25,8 @@ use crate::websocket::{self, Disagreement, Handshake};
 pub(crate) struct Group {
     definition: UpstreamGroup,
     tls: Option<UpstreamTls>,
-    client: Client<Connector, RequestBody>,
+    http1: Client<Connector, RequestBody>,
+    http2: Option<Http2>,
     connect_within: Duration,
     answer_within: Duration,
     body_within: Duration,
@@ -46,15 +48,17 @@ impl Group {
         limits: &Limits,
     ) -> Self {
         let connector = Connector::new(tls.as_ref(), &[ALPN_HTTP11], limits.connect_timeout);
-        let client = Client::builder(TokioExecutor::new())
+        let http1 = Client::builder(TokioExecutor::new())
             .timer(TokioTimer::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(POOL_IDLE)
             .build(connector);
+        let http2 = Http2::new(&definition, tls.as_ref(), limits.connect_timeout);
         Self {
             definition,
             tls,
-            client,
+            http1,
+            http2,
             connect_within: limits.connect_timeout,
             answer_within: limits.upstream_timeout,
             body_within: limits.idle_timeout,
@@ -90,17 +94,29 @@ impl Group {
         } else {
             Framing::Body
         };
+        let takes_trailers = http2::takes_trailers(request.headers());
         headers::prepare_request(request.headers_mut(), framing, assertions);
+        let link = self.link(handshake).await?;
+        let trailers = match &link {
+            Link::Http1 => {
+                *request.version_mut() = Version::HTTP_11;
+                *request.uri_mut() = uri(request.uri(), upstream, &upstream.authority());
+                Trailers::End
+            }
+            Link::Http2(_) => {
+                http2::prepare(request.headers_mut(), takes_trailers);
+                *request.version_mut() = Version::HTTP_2;
+                *request.uri_mut() = uri(request.uri(), upstream, assertions.authority);
+                Trailers::Pass
+            }
+        };
         if handshake.is_some() {
             websocket::nominate(request.headers_mut());
         }
-        *request.version_mut() = Version::HTTP_11;
-        *request.uri_mut() = upstream_uri(request.uri(), upstream);
         let (parts, body) = request.into_parts();
-        let (body, progress) = RequestBody::new(body, self.body_within);
-        let mut response = self
-            .answer(Request::from_parts(parts, body), &progress, upstream)
-            .await?;
+        let (body, progress) = RequestBody::new(body, trailers, self.body_within);
+        let request = Request::from_parts(parts, body);
+        let mut response = self.answer(link, request, &progress).await?;
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             headers::prepare_response(response.headers_mut());
             return Ok(Forwarded::Answer(response));
@@ -115,29 +131,57 @@ impl Group {
         Ok(switched(response, client))
     }
 
+    /// What the next request goes over. A WebSocket begins in HTTP/1.1.
+    async fn link(&self, handshake: Option<&Handshake>) -> Result<Link, UpstreamError> {
+        match &self.http2 {
+            Some(http2) if handshake.is_none() => http2.link().await.map_err(|error| {
+                UpstreamError::of(&*error, Stage::Connecting, self.definition.server())
+            }),
+            Some(_) | None => Ok(Link::Http1),
+        }
+    }
+
     /// Waits for the answer's head. The time a client takes to send its body does not count.
     async fn answer(
         &self,
+        link: Link,
         request: Request<RequestBody>,
         progress: &Progress,
-        upstream: &Upstream,
     ) -> Result<Response<Incoming>, UpstreamError> {
+        let upstream = self.definition.server();
         tokio::select! {
-            response = self.client.request(request) => {
-                response.map_err(|error| {
+            response = self.send(link, request) => response.map_err(|error| {
+                let client = progress.failure().map(UpstreamError::ClientBody);
+                client.unwrap_or(error)
+            }),
+            () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
+                upstream: upstream.authority(),
+                seconds: self.answer_within.as_secs(),
+            }),
+        }
+    }
+
+    async fn send(
+        &self,
+        link: Link,
+        request: Request<RequestBody>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let upstream = self.definition.server();
+        match (link, &self.http2) {
+            (Link::Http2(sender), Some(http2)) => http2
+                .send(sender, request)
+                .await
+                .map_err(|(error, stage)| UpstreamError::of(&*error, stage, upstream)),
+            (Link::Http1 | Link::Http2(_), _) => {
+                self.http1.request(request).await.map_err(|error| {
                     let stage = if error.is_connect() {
                         Stage::Connecting
                     } else {
                         Stage::Exchanging
                     };
-                    let client = progress.failure().map(UpstreamError::ClientBody);
-                    client.unwrap_or_else(|| UpstreamError::of(&error, stage, upstream))
+                    UpstreamError::of(&error, stage, upstream)
                 })
             }
-            () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
-                upstream: upstream.authority(),
-                seconds: self.answer_within.as_secs(),
-            }),
         }
     }
 }
@@ -151,20 +195,17 @@ fn switched(mut response: Response<Incoming>, client: OnUpgrade) -> Forwarded {
 }
 
 /// The path and query as they were received: what policy looked at is what is forwarded.
-fn upstream_uri(uri: &Uri, upstream: &Upstream) -> Uri {
-    let path = uri
+fn uri(received: &Uri, upstream: &Upstream, authority: &str) -> Uri {
+    let path = received
         .path_and_query()
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
     Uri::builder()
-        .scheme(match upstream.scheme() {
-            Scheme::Http => UriScheme::HTTP,
-            Scheme::Https => UriScheme::HTTPS,
-        })
-        .authority(upstream.authority())
+        .scheme(upstream.scheme().as_str())
+        .authority(authority)
         .path_and_query(path)
         .build()
-        .expect("a parsed upstream and a parsed path make a URI")
+        .expect("a parsed host and a parsed path make a URI")
 }
 
 /// Shorter than the keep-alive of common servers, so that they seldom close under our request.

@@ -3,6 +3,7 @@
 mod connect;
 mod error;
 mod group;
+mod http2;
 mod tls;
 
 use std::collections::HashMap;

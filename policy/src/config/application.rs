@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
-    PolicyName, Rule,
+    PolicyName, Rule, UpstreamProtocol,
 };
 
 /// An `[[application]]` as written.
@@ -24,6 +24,8 @@ pub struct ApplicationConfig {
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
     pub(super) upstream: Spanned<String>,
+    #[serde(default)]
+    pub(super) upstream_protocol: UpstreamProtocol,
     #[serde(default)]
     pub(super) upstream_trust: Option<Spanned<PathBuf>>,
     #[serde(default)]

@@ -338,3 +338,24 @@ fn keys_about_tls_need_an_upstream_that_speaks_it() {
     let ((line, column), message) = with("https://u", "upstream_name = \"b:1\"").unwrap();
     assert_eq!((line, column), (5, 17), "{message}");
 }
+
+#[test]
+fn the_protocol_of_an_upstream_is_a_word_of_a_list() {
+    use crate::UpstreamProtocol::{Auto, H2, Http1};
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |line: &str| text.replace("hosts =", &format!("{line}\nhosts ="));
+    for (line, protocol) in [
+        ("", Auto),
+        ("upstream_protocol = \"auto\"", Auto),
+        ("upstream_protocol = \"http1\"", Http1),
+        ("upstream_protocol = \"h2\"", H2),
+    ] {
+        let set = set(&with(line));
+        let application = set.iter().next().unwrap();
+        assert_eq!(application.upstream().protocol(), protocol);
+    }
+    let wrong = with("upstream_protocol = \"h3\"");
+    let error = ConfigError::from(toml::from_str::<File>(&wrong).unwrap_err());
+    assert!(error.message.contains("unknown variant `h3`"), "{error}");
+    assert_eq!(error.line_and_column(&wrong), Some((3, 21)));
+}

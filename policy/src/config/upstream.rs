@@ -23,7 +23,7 @@ pub(super) fn upstream_group(
             .map(|(parsed, name)| Spanned::new(name.span(), parsed)),
         identity: identity?,
     };
-    Some(UpstreamGroup::new(server, tls))
+    Some(UpstreamGroup::new(server, tls).with_protocol(config.upstream_protocol))
 }
 
 type Files<T> = Option<(Spanned<T>, Spanned<T>)>;
