@@ -27,7 +27,8 @@ pub(crate) enum Trailers {
 
 /// A client's body on its way to the upstream.
 pub(crate) struct RequestBody {
-    inner: Incoming,
+    /// None: an empty one, in place of another empty one that went to a server that is not there.
+    inner: Option<Incoming>,
     trailers: Trailers,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
@@ -52,7 +53,7 @@ pub(crate) enum ClientBodyError {
 impl RequestBody {
     /// Passes the body on, as long as something arrives within `patience`.
     pub(crate) fn new(
-        inner: Incoming,
+        inner: Option<Incoming>,
         trailers: Trailers,
         patience: Duration,
     ) -> (Self, Arc<Progress>) {
@@ -87,7 +88,10 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            let Some(inner) = &mut self.inner else {
+                return Poll::Ready(None);
+            };
+            let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
                 ready!(self.deadline.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(self.fail(ClientBodyError::Idle))));
             };
@@ -107,11 +111,12 @@ impl Body for RequestBody {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let empty = || SizeHint::with_exact(0);
+        self.inner.as_ref().map_or_else(empty, Incoming::size_hint)
     }
 }
 

@@ -138,8 +138,16 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .map(ToString::to_string)
             .collect(),
         client_certificate: application.hosts().first().map_or("requested", scope),
-        upstream: application.upstream().server().to_string(),
+        upstream: upstreams(application),
     }
+}
+
+fn upstreams(application: &Application) -> String {
+    let servers = application.upstream().servers().iter();
+    servers
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn server_not_after(settings: &Settings) -> Option<String> {

@@ -19,6 +19,7 @@ pub use cloudflare::{
 pub use error::ConfigError;
 pub use rule::RuleConfig;
 pub use token::{ServiceTokenSettings, TokenClass, TokenConfig, TokenOrigin, tokens};
+pub use upstream::UpstreamConfig;
 
 pub use crate::duration::{DurationError, parse_duration};
 

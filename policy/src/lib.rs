@@ -48,7 +48,8 @@ pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
 pub use upstream::{
-    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamProtocol, UpstreamTlsFiles,
+    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamGroupError, UpstreamProtocol,
+    UpstreamTlsFiles,
 };
 
 pub use ipnet::IpNet;

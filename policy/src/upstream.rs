@@ -41,7 +41,7 @@ pub enum UpstreamProtocol {
 /// Where the requests of one application go, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct UpstreamGroup {
-    server: Upstream,
+    servers: Vec<Upstream>,
     protocol: UpstreamProtocol,
     tls: UpstreamTlsFiles,
 }
@@ -58,13 +58,29 @@ pub struct UpstreamTlsFiles {
 }
 
 impl UpstreamGroup {
-    /// One server, and how TLS with it works where its URL says TLS.
-    pub fn new(server: Upstream, tls: UpstreamTlsFiles) -> Self {
-        Self {
-            server,
+    /// Servers that are as good as each other, and how TLS with them works where their URLs say so.
+    pub fn new(servers: Vec<Upstream>, tls: UpstreamTlsFiles) -> Result<Self, UpstreamGroupError> {
+        let first = servers.first().ok_or(UpstreamGroupError::Empty)?;
+        if let Some(other) = servers.iter().find(|other| other.scheme != first.scheme) {
+            return Err(UpstreamGroupError::Schemes {
+                first: first.clone(),
+                other: other.clone(),
+            });
+        }
+        let twice = servers
+            .iter()
+            .enumerate()
+            .find(|(place, server)| servers.iter().take(*place).any(|one| one == *server));
+        if let Some((_, server)) = twice {
+            return Err(UpstreamGroupError::Twice {
+                server: server.clone(),
+            });
+        }
+        Ok(Self {
+            servers,
             protocol: UpstreamProtocol::Auto,
             tls,
-        }
+        })
     }
 
     /// Speaks this HTTP.
@@ -77,14 +93,14 @@ impl UpstreamGroup {
         self.protocol
     }
 
-    /// The server.
-    pub fn server(&self) -> &Upstream {
-        &self.server
+    /// The servers, at least one.
+    pub fn servers(&self) -> &[Upstream] {
+        &self.servers
     }
 
     /// What TLS needs; nothing where it is not spoken.
     pub fn tls(&self) -> Option<&UpstreamTlsFiles> {
-        match self.server.scheme {
+        match self.servers.first()?.scheme {
             Scheme::Http => None,
             Scheme::Https => Some(&self.tls),
         }
@@ -167,6 +183,30 @@ impl fmt::Display for Upstream {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}://{}:{}", self.scheme.as_str(), self.host, self.port)
     }
+}
+
+/// Why servers are not the upstreams of one application.
+#[derive(Clone, Debug, Eq, Error, PartialEq)]
+pub enum UpstreamGroupError {
+    /// There is none.
+    #[error("`upstream` must not be an empty list")]
+    Empty,
+    /// Some speak TLS, some do not.
+    #[error(
+        "the upstreams of one application all speak TLS or none of them does: {first}, {other}"
+    )]
+    Schemes {
+        /// The first one.
+        first: Upstream,
+        /// One that differs.
+        other: Upstream,
+    },
+    /// One is named twice.
+    #[error("{server} is named twice")]
+    Twice {
+        /// That one.
+        server: Upstream,
+    },
 }
 
 /// Why a text is not an upstream.

@@ -26,5 +26,6 @@ mod smuggling;
 mod succession;
 mod tokens;
 mod upstream_tls;
+mod upstreams;
 mod websocket;
 mod wire;

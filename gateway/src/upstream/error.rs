@@ -35,6 +35,17 @@ pub(super) enum Stage {
 }
 
 impl UpstreamError {
+    /// Whether there was no connection to send a request on.
+    pub(super) fn is_no_connection(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Tls { .. } | Self::ConnectTimeout { .. } => true,
+            Self::AnswerTimeout { .. }
+            | Self::Failed { .. }
+            | Self::SwitchedProtocols { .. }
+            | Self::ClientBody(_) => false,
+        }
+    }
+
     /// Finds the cause in what a library says.
     pub(super) fn of(error: &(dyn Error + 'static), stage: Stage, upstream: &Upstream) -> Self {
         let upstream = upstream.authority();

@@ -1,32 +1,32 @@
-//! One application's upstream. Takes a [`Permitted`] request and nothing else.
+//! The upstreams of one application. Takes a [`Permitted`] request and nothing else.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
 use postern_policy::{Permitted, Upstream, UpstreamGroup};
 
-use super::connect::Connector;
-use super::error::{Stage, UpstreamError};
-use super::http2::{self, Http2, Link};
+use super::error::UpstreamError;
+use super::http2::{self, Link};
+use super::server::Server;
 use super::tls::UpstreamTls;
-use crate::body::{Progress, RequestBody, Trailers};
+use crate::body::{RequestBody, Trailers};
 use crate::headers::{self, Assertions, Framing};
 use crate::settings::Limits;
-use crate::tls::ALPN_HTTP11;
 use crate::tunnel::Ends;
 use crate::websocket::{self, Disagreement, Handshake};
 
-/// An application's upstream, with the connections to it that are used again.
+/// The servers that one application's requests go to, in turn.
 pub(crate) struct Group {
     definition: UpstreamGroup,
     tls: Option<UpstreamTls>,
-    http1: Client<Connector, RequestBody>,
-    http2: Option<Http2>,
+    servers: Vec<Server>,
+    /// Whose turn it is.
+    next: AtomicUsize,
     connect_within: Duration,
     answer_within: Duration,
     body_within: Duration,
@@ -47,18 +47,16 @@ impl Group {
         tls: Option<UpstreamTls>,
         limits: &Limits,
     ) -> Self {
-        let connector = Connector::new(tls.as_ref(), &[ALPN_HTTP11], limits.connect_timeout);
-        let http1 = Client::builder(TokioExecutor::new())
-            .timer(TokioTimer::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(POOL_IDLE)
-            .build(connector);
-        let http2 = Http2::new(&definition, tls.as_ref(), limits.connect_timeout);
+        let protocol = definition.protocol();
+        let servers = definition.servers().iter().map(|server| {
+            let server = server.clone();
+            Server::new(server, protocol, tls.as_ref(), limits.connect_timeout)
+        });
         Self {
+            servers: servers.collect(),
+            next: AtomicUsize::new(0),
             definition,
             tls,
-            http1,
-            http2,
             connect_within: limits.connect_timeout,
             answer_within: limits.upstream_timeout,
             body_within: limits.idle_timeout,
@@ -79,111 +77,146 @@ impl Group {
             && self.body_within == other.body_within
     }
 
-    /// Sends a permitted request on; the answer's head is ready to go out.
+    /// Sends a permitted request on; the answer's head is ready to go out. Where a server is not
+    /// there, another gets the request, unless what it asks for could have been done already.
     pub(crate) async fn forward(
         &self,
         permitted: Permitted<Request<Incoming>>,
         handshake: Option<&Handshake>,
         assertions: &Assertions<'_>,
     ) -> Result<Forwarded, UpstreamError> {
-        let upstream = self.definition.server();
         let mut request = permitted.into_inner();
         let client = hyper::upgrade::on(&mut request);
-        let framing = if request.body().is_end_stream() {
-            Framing::NoBody
-        } else {
+        let has_body = !request.body().is_end_stream();
+        let framing = if has_body {
             Framing::Body
+        } else {
+            Framing::NoBody
         };
         let takes_trailers = http2::takes_trailers(request.headers());
         headers::prepare_request(request.headers_mut(), framing, assertions);
-        let link = self.link(handshake).await?;
-        let trailers = match &link {
-            Link::Http1 => {
-                *request.version_mut() = Version::HTTP_11;
-                *request.uri_mut() = uri(request.uri(), upstream, &upstream.authority());
-                Trailers::End
-            }
-            Link::Http2(_) => {
-                http2::prepare(request.headers_mut(), takes_trailers);
-                *request.version_mut() = Version::HTTP_2;
-                *request.uri_mut() = uri(request.uri(), upstream, assertions.authority);
-                Trailers::Pass
-            }
-        };
-        if handshake.is_some() {
-            websocket::nominate(request.headers_mut());
-        }
         let (parts, body) = request.into_parts();
+        let mut retries = if has_body || !parts.method.is_idempotent() {
+            0
+        } else {
+            RETRIES.min(self.servers.len() - 1)
+        };
+        let ask = Ask {
+            handshake,
+            authority: assertions.authority,
+            takes_trailers,
+        };
+        let mut body = Some(body);
+        let mut server = self.pick(None);
+        while retries > 0 {
+            let outcome = self
+                .exchange(server, &ask, parts.clone(), body.take())
+                .await;
+            match outcome {
+                Err(error) if error.is_no_connection() => server = self.pick(Some(server)),
+                Ok(response) => return finish(server, handshake, response, client),
+                Err(error) => return Err(error),
+            }
+            retries -= 1;
+        }
+        let response = self.exchange(server, &ask, parts, body).await?;
+        finish(server, handshake, response, client)
+    }
+
+    /// The next one in turn that can be connected to; where none can, the next one.
+    fn pick(&self, failed: Option<&Server>) -> &Server {
+        let count = self.servers.len();
+        let start = self.next.fetch_add(1, Ordering::Relaxed) % count;
+        let mut order = self.servers.iter().cycle().skip(start).take(count);
+        let is_other = |server: &Server| failed.is_none_or(|failed| !std::ptr::eq(failed, server));
+        let found = order
+            .clone()
+            .find(|server| is_other(server) && server.health.admits());
+        found
+            .or_else(|| order.next())
+            .expect("an application has an upstream")
+    }
+
+    /// One request to one server. The time a client takes to send its body does not count.
+    async fn exchange(
+        &self,
+        server: &Server,
+        ask: &Ask<'_>,
+        parts: Parts,
+        body: Option<Incoming>,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let link = server.link(ask.handshake).await;
+        if link.is_err() {
+            server.learn(&link);
+        }
+        let link = link?;
+        let (parts, trailers) = ask.for_link(parts, &link, &server.upstream);
         let (body, progress) = RequestBody::new(body, trailers, self.body_within);
-        let request = Request::from_parts(parts, body);
-        let mut response = self.answer(link, request, &progress).await?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            headers::prepare_response(response.headers_mut());
-            return Ok(Forwarded::Answer(response));
-        }
-        handshake
-            .ok_or(Disagreement::Unasked)
-            .and_then(|handshake| handshake.agrees(response.headers()))
-            .map_err(|why| UpstreamError::SwitchedProtocols {
-                upstream: upstream.authority(),
-                why,
-            })?;
-        Ok(switched(response, client))
-    }
-
-    /// What the next request goes over. A WebSocket begins in HTTP/1.1.
-    async fn link(&self, handshake: Option<&Handshake>) -> Result<Link, UpstreamError> {
-        match &self.http2 {
-            Some(http2) if handshake.is_none() => http2.link().await.map_err(|error| {
-                UpstreamError::of(&*error, Stage::Connecting, self.definition.server())
-            }),
-            Some(_) | None => Ok(Link::Http1),
-        }
-    }
-
-    /// Waits for the answer's head. The time a client takes to send its body does not count.
-    async fn answer(
-        &self,
-        link: Link,
-        request: Request<RequestBody>,
-        progress: &Progress,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        let upstream = self.definition.server();
-        tokio::select! {
-            response = self.send(link, request) => response.map_err(|error| {
-                let client = progress.failure().map(UpstreamError::ClientBody);
-                client.unwrap_or(error)
-            }),
-            () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
-                upstream: upstream.authority(),
-                seconds: self.answer_within.as_secs(),
-            }),
-        }
-    }
-
-    async fn send(
-        &self,
-        link: Link,
-        request: Request<RequestBody>,
-    ) -> Result<Response<Incoming>, UpstreamError> {
-        let upstream = self.definition.server();
-        match (link, &self.http2) {
-            (Link::Http2(sender), Some(http2)) => http2
-                .send(sender, request)
-                .await
-                .map_err(|(error, stage)| UpstreamError::of(&*error, stage, upstream)),
-            (Link::Http1 | Link::Http2(_), _) => {
-                self.http1.request(request).await.map_err(|error| {
-                    let stage = if error.is_connect() {
-                        Stage::Connecting
-                    } else {
-                        Stage::Exchanging
-                    };
-                    UpstreamError::of(&error, stage, upstream)
+        let outcome = tokio::select! {
+            response = server.send(link, Request::from_parts(parts, body)) => {
+                response.map_err(|error| {
+                    let client = progress.failure().map(UpstreamError::ClientBody);
+                    client.unwrap_or(error)
                 })
             }
+            () = progress.rested(self.answer_within) => Err(UpstreamError::AnswerTimeout {
+                upstream: server.upstream.authority(),
+                seconds: self.answer_within.as_secs(),
+            }),
+        };
+        server.learn(&outcome);
+        outcome
+    }
+}
+
+/// What a request is beside its head, whichever server it goes to.
+struct Ask<'a> {
+    handshake: Option<&'a Handshake>,
+    authority: &'a str,
+    takes_trailers: bool,
+}
+
+impl Ask<'_> {
+    /// The head as the link's HTTP wants it, and what becomes of trailers.
+    fn for_link(&self, mut parts: Parts, link: &Link, upstream: &Upstream) -> (Parts, Trailers) {
+        if self.handshake.is_some() {
+            websocket::nominate(&mut parts.headers);
+        }
+        match link {
+            Link::Http1 => {
+                parts.version = Version::HTTP_11;
+                parts.uri = uri(&parts.uri, upstream, &upstream.authority());
+                (parts, Trailers::End)
+            }
+            Link::Http2(_) => {
+                http2::prepare(&mut parts.headers, self.takes_trailers);
+                parts.version = Version::HTTP_2;
+                parts.uri = uri(&parts.uri, upstream, self.authority);
+                (parts, Trailers::Pass)
+            }
         }
     }
+}
+
+/// Makes an upstream's answer fit for the client, or the two ends of a WebSocket of it.
+fn finish(
+    server: &Server,
+    handshake: Option<&Handshake>,
+    mut response: Response<Incoming>,
+    client: OnUpgrade,
+) -> Result<Forwarded, UpstreamError> {
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        headers::prepare_response(response.headers_mut());
+        return Ok(Forwarded::Answer(response));
+    }
+    handshake
+        .ok_or(Disagreement::Unasked)
+        .and_then(|handshake| handshake.agrees(response.headers()))
+        .map_err(|why| UpstreamError::SwitchedProtocols {
+            upstream: server.upstream.authority(),
+            why,
+        })?;
+    Ok(switched(response, client))
 }
 
 /// What goes out for an upstream's 101, and the two connections it is about.
@@ -208,5 +241,5 @@ fn uri(received: &Uri, upstream: &Upstream, authority: &str) -> Uri {
         .expect("a parsed host and a parsed path make a URI")
 }
 
-/// Shorter than the keep-alive of common servers, so that they seldom close under our request.
-const POOL_IDLE: Duration = Duration::from_secs(15);
+/// Other servers that are asked after the first.
+const RETRIES: usize = 2;

@@ -11,7 +11,7 @@ use hyper::client::conn::http2::{Builder, SendRequest};
 use hyper_rustls::MaybeHttpsStream;
 use hyper_util::client::legacy::connect::Connection as _;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use postern_policy::{Scheme, UpstreamGroup, UpstreamProtocol};
+use postern_policy::{Scheme, Upstream, UpstreamProtocol};
 use tower_service::Service as _;
 
 use super::connect::Connector;
@@ -48,12 +48,12 @@ enum Known {
 impl Http2 {
     /// None where HTTP/1.1 is spoken whatever the server prefers.
     pub(super) fn new(
-        definition: &UpstreamGroup,
+        server: &Upstream,
+        protocol: UpstreamProtocol,
         tls: Option<&UpstreamTls>,
         within: Duration,
     ) -> Option<Self> {
-        let server = definition.server();
-        let protocols: &[&[u8]] = match (definition.protocol(), server.scheme()) {
+        let protocols: &[&[u8]] = match (protocol, server.scheme()) {
             (UpstreamProtocol::Http1, _) | (UpstreamProtocol::Auto, Scheme::Http) => return None,
             (UpstreamProtocol::Auto, Scheme::Https) => &[ALPN_H2, ALPN_HTTP11],
             (UpstreamProtocol::H2, _) => &[ALPN_H2],
@@ -62,7 +62,7 @@ impl Http2 {
         Some(Self {
             connector: Connector::new(tls, protocols, within),
             uri: uri.expect("a parsed upstream is a URI"),
-            protocol: definition.protocol(),
+            protocol,
             known: Mutex::new(Known::Nothing),
         })
     }

@@ -3,7 +3,9 @@
 mod connect;
 mod error;
 mod group;
+mod health;
 mod http2;
+mod server;
 mod tls;
 
 use std::collections::HashMap;

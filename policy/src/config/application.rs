@@ -6,8 +6,11 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{
-    CloudflareApplicationConfig, ConfigError, RuleConfig, cloudflare::cloudflare_application,
-    error::Collector, rule::rule, upstream::upstream_group,
+    CloudflareApplicationConfig, ConfigError, RuleConfig,
+    cloudflare::cloudflare_application,
+    error::Collector,
+    rule::rule,
+    upstream::{UpstreamConfig, upstream_group},
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, PathPrefix, Policy,
@@ -23,7 +26,7 @@ pub struct ApplicationConfig {
     hosts: Vec<Spanned<String>>,
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
-    pub(super) upstream: Spanned<String>,
+    pub(super) upstream: Spanned<UpstreamConfig>,
     #[serde(default)]
     pub(super) upstream_protocol: UpstreamProtocol,
     #[serde(default)]

@@ -57,7 +57,7 @@ fn the_example_of_the_design_loads() {
         [HostName::parse("telemetry.example.com").unwrap()]
     );
     assert_eq!(
-        application.upstream().server().to_string(),
+        application.upstream().servers()[0].to_string(),
         "http://127.0.0.1:9000"
     );
     assert!(application.names_a_token() && !application.needs_certificate());
@@ -358,4 +358,30 @@ fn the_protocol_of_an_upstream_is_a_word_of_a_list() {
     let error = ConfigError::from(toml::from_str::<File>(&wrong).unwrap_err());
     assert!(error.message.contains("unknown variant `h3`"), "{error}");
     assert_eq!(error.line_and_column(&wrong), Some((3, 21)));
+}
+
+#[test]
+fn several_upstreams_are_a_list_of_one_kind() {
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |list: &str| text.replace("\"http://u\"", list);
+    let set = set(&with("[\"http://u\", \"http://v:81\"]"));
+    let application = set.iter().next().unwrap();
+    let servers = application.upstream().servers().iter();
+    let servers: Vec<_> = servers.map(ToString::to_string).collect();
+    assert_eq!(servers, ["http://u:80", "http://v:81"]);
+    for (list, column, message) in [
+        ("[]", 12, "must not be an empty list"),
+        ("[\"http://u\", \"https://v\"]", 12, "all speak TLS or none"),
+        ("[\"http://u\", \"http://u:80\"]", 12, "is named twice"),
+        ("[\"http://u\", \"v\"]", 25, "`v` is not a URL"),
+    ] {
+        let text = with(list);
+        let errors = errors(&text);
+        assert!(errors[0].message.contains(message), "{errors:?}");
+        assert_eq!(
+            errors[0].line_and_column(&text),
+            Some((4, column)),
+            "{list}"
+        );
+    }
 }
