@@ -1,7 +1,7 @@
 //! Bodies in both directions: streamed, never collected, and the end of one noticed.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,11 +14,22 @@ use tokio::time::{Instant, Sleep, sleep};
 use crate::activity::InFlight;
 use crate::event::Record;
 use crate::headers;
+use crate::moved::Moved;
 use crate::registry::Registered;
 
-/// A client's body on its way to the upstream. Trailers end here.
+/// What becomes of a client's trailers.
+#[derive(Clone, Copy)]
+pub(crate) enum Trailers {
+    /// HTTP/1.1 upstreams merge them into headers, or choke.
+    End,
+    Pass,
+}
+
+/// A client's body on its way to the upstream.
 pub(crate) struct RequestBody {
-    inner: Incoming,
+    /// None: an empty one, in place of another empty one that went to a server that is not there.
+    inner: Option<Incoming>,
+    trailers: Trailers,
     patience: Duration,
     deadline: Pin<Box<Sleep>>,
     progress: Arc<Progress>,
@@ -26,7 +37,7 @@ pub(crate) struct RequestBody {
 
 /// How far the client's body has come, for whoever waits for the upstream's answer.
 pub(crate) struct Progress {
-    last: Mutex<Instant>,
+    moved: Moved,
     failure: OnceLock<ClientBodyError>,
 }
 
@@ -41,15 +52,20 @@ pub(crate) enum ClientBodyError {
 
 impl RequestBody {
     /// Passes the body on, as long as something arrives within `patience`.
-    pub(crate) fn new(inner: Incoming, patience: Duration) -> (Self, Arc<Progress>) {
+    pub(crate) fn new(
+        inner: Option<Incoming>,
+        trailers: Trailers,
+        patience: Duration,
+    ) -> (Self, Arc<Progress>) {
         let progress = Arc::new(Progress {
-            last: Mutex::new(Instant::now()),
+            moved: Moved::new(),
             failure: OnceLock::new(),
         });
         let deadline = Box::pin(sleep(patience));
         (
             Self {
                 inner,
+                trailers,
                 patience,
                 deadline,
                 progress: Arc::clone(&progress),
@@ -72,44 +88,47 @@ impl Body for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, ClientBodyError>>> {
         loop {
-            let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(cx) else {
+            let Some(inner) = &mut self.inner else {
+                return Poll::Ready(None);
+            };
+            let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
                 ready!(self.deadline.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(self.fail(ClientBodyError::Idle))));
             };
-            self.progress.advance();
+            self.progress.moved.now();
             let deadline = Instant::now() + self.patience;
             self.deadline.as_mut().reset(deadline);
             match frame {
                 None => return Poll::Ready(None),
                 Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(ClientBodyError::Broken)))),
                 Some(Ok(frame)) if frame.is_data() => return Poll::Ready(Some(Ok(frame))),
-                Some(Ok(_trailers)) => {}
+                Some(Ok(frame)) => match self.trailers {
+                    Trailers::End => {}
+                    Trailers::Pass => return Poll::Ready(Some(Ok(prepared(frame)))),
+                },
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Incoming::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        let empty = || SizeHint::with_exact(0);
+        self.inner.as_ref().map_or_else(empty, Incoming::size_hint)
     }
 }
 
 impl Progress {
-    /// When the body last moved.
-    pub(crate) fn last(&self) -> Instant {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns once the body has not moved for this long.
+    pub(crate) async fn rested(&self, patience: Duration) {
+        self.moved.rested(patience).await;
     }
 
     /// Why it ended early, if it did.
     pub(crate) fn failure(&self) -> Option<ClientBodyError> {
         self.failure.get().copied()
-    }
-
-    fn advance(&self) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
     }
 }
 
@@ -241,6 +260,17 @@ fn with_more(hint: &SizeHint, more: u64) -> SizeHint {
         sum.set_upper(upper.saturating_add(more));
     }
     sum
+}
+
+/// A client cannot speak with our voice in trailers either.
+fn prepared(frame: Frame<Bytes>) -> Frame<Bytes> {
+    match frame.into_trailers() {
+        Ok(mut trailers) => {
+            headers::prepare_trailers(&mut trailers);
+            Frame::trailers(trailers)
+        }
+        Err(data) => data,
+    }
 }
 
 /// Trailers are headers: ours are not to be set by an upstream there either.

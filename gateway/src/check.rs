@@ -160,9 +160,17 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .map(ToString::to_string)
             .collect(),
         client_certificate: application.hosts().first().map_or("requested", scope),
-        upstream: format!("http://{}", application.upstream().authority()),
+        upstream: upstreams(application),
         identity: forms.map(|form| form.as_str()).collect(),
     }
+}
+
+fn upstreams(application: &Application) -> String {
+    let servers = application.upstream().servers().iter();
+    servers
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn server_not_after(settings: &Settings) -> Option<String> {

@@ -23,6 +23,7 @@ use crate::peer::{Connection, Peer};
 use crate::registry::{Cut, Subject};
 use crate::state::{Snapshot, State};
 use crate::tls::Transport;
+use crate::tunnel::TunnelSlot;
 
 /// Serves one accepted socket.
 pub(crate) async fn serve(
@@ -137,6 +138,7 @@ async fn serve_established<S>(
         peer,
         cut,
         activity,
+        tunnel: TunnelSlot::default(),
     });
     if let Err(refused) = still_accepted(&state, snapshot, &connection) {
         return write_refused(&state, &refused, address, accepted).await;

@@ -22,6 +22,7 @@ use crate::peer::Connection;
 use crate::registry::{Cut, CutReason};
 use crate::settings::Limits;
 use crate::state::State;
+use crate::tunnel::Tunnel;
 
 type Io<S> = TokioIo<Watched<S>>;
 
@@ -49,14 +50,37 @@ where
         .max_headers(MAX_HEADERS)
         .max_header_size(max_header)
         .half_close(false)
-        .serve_connection(io, service);
-    let graceful = http1::Connection::graceful_shutdown;
+        .serve_connection(io, service)
+        .with_upgrades();
+    let graceful = http1::UpgradeableConnection::graceful_shutdown;
     let patience = Patience::Http1 {
         idle: limits.idle_timeout,
         head: limits.header_timeout,
     };
     let cut = cut_of_latest(cuts);
-    drive(driven, graceful, state, connection, cut, limits, patience).await
+    let driven = drive(driven, graceful, state, connection, cut, limits, patience).await;
+    match connection.tunnel.take() {
+        Some(tunnel) => drive_tunnel(tunnel, state, connection, limits, patience).await,
+        None => driven,
+    }
+}
+
+/// Drives what a WebSocket's handshake left of the connection. Nothing can ask it to close: age and
+/// drain let it run until they cut it.
+async fn drive_tunnel(
+    tunnel: Tunnel,
+    state: &State,
+    connection: &Connection,
+    limits: &Limits,
+    patience: Patience,
+) -> hyper::Result<()> {
+    let wire = Arc::clone(&tunnel.cut);
+    let run = async {
+        tunnel.run(limits.idle_timeout).await;
+        Ok(())
+    };
+    let cut = wire.cancelled();
+    drive(run, |_| {}, state, connection, cut, limits, patience).await
 }
 
 /// Waits until the latest of these is cut.

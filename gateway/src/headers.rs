@@ -85,6 +85,13 @@ pub(crate) fn prepare_request(
     assert(headers, assertions);
 }
 
+/// The same for the trailers of a client's body: they are headers, in another place.
+pub(crate) fn prepare_trailers(trailers: &mut HeaderMap) {
+    strip_hop_by_hop(trailers);
+    remove_where(trailers, |name| !is_plain(name.as_str()));
+    strip_identity(trailers);
+}
+
 /// Makes an upstream's headers fit for the client: nothing that looks like our own assertions.
 pub(crate) fn prepare_response(headers: &mut HeaderMap) {
     strip_hop_by_hop(headers);

@@ -16,7 +16,6 @@ mod drive;
 mod event;
 mod examine;
 mod follow;
-mod forward;
 mod gateway;
 mod handshake;
 mod headers;
@@ -25,6 +24,7 @@ mod keeper;
 mod listener;
 mod metrics;
 mod monitor;
+mod moved;
 mod path_cache;
 mod peer;
 mod registry;
@@ -38,7 +38,10 @@ mod state_folder;
 mod target;
 mod throttle;
 mod tls;
+mod tunnel;
+mod upstream;
 mod verifier;
+mod websocket;
 
 use std::sync::Arc;
 
@@ -78,6 +81,9 @@ use crate::registry::{Cut, Registered, Subject};
 use crate::respond::Refusal;
 use crate::state::{Snapshot, State};
 use crate::target::Target;
+use crate::tunnel::Tunnel;
+use crate::upstream::Forwarded;
+use crate::websocket::Handshake;
 
 /// Answers one request and writes its one event, whatever happens.
 pub(crate) async fn answer(
@@ -97,21 +103,41 @@ pub(crate) async fn answer(
     let kind = RecordKind::Request;
     let mut record = Record::open(room, kind, request_id, connection.address, record_cut);
     let admitted = admit_and_forward(state, connection, cut, request, request_id, &mut record);
-    let (response, registered) = match admitted.await {
-        Ok((mut response, registered)) => {
-            let id = http::HeaderValue::from_str(&request_id.to_string());
-            response
-                .headers_mut()
-                .insert(X_REQUEST_ID, id.expect("hex digits are a header value"));
-            (response.map(Source::Upstream), registered)
+    let (response, ends, registered) = match admitted.await {
+        Ok((Forwarded::Answer(response), registered)) => {
+            (response.map(Source::Upstream), None, registered)
+        }
+        Ok((Forwarded::Switched(response, ends), registered)) => {
+            let response = response.map(|()| Source::Own(Full::default()));
+            (response, Some(ends), registered)
         }
         Err(refusal) => {
             refusal.note(&mut record);
-            (own(&refusal, request_id, is_head), None)
+            (own(&refusal, request_id, is_head), None, None)
         }
     };
     record.answered(response.status());
-    response.map(|source| AnswerBody::new(source, Some(record), in_flight, registered))
+    let response = named(response, request_id);
+    let Some(ends) = ends else {
+        return response.map(|source| AnswerBody::new(source, Some(record), in_flight, registered));
+    };
+    // The WebSocket begins where this answer ends, and the record is about both.
+    connection.tunnel.put(Tunnel {
+        ends,
+        cut: Arc::clone(cut),
+        record,
+        in_flight: connection.begin(cut),
+        registered,
+    });
+    response.map(|source| AnswerBody::new(source, None, in_flight, None))
+}
+
+/// Whoever made the answer, it says which event is about it.
+fn named<T>(mut response: Response<T>, request_id: RequestId) -> Response<T> {
+    let id = http::HeaderValue::from_str(&request_id.to_string());
+    let id = id.expect("hex digits are a header value");
+    response.headers_mut().insert(X_REQUEST_ID, id);
+    response
 }
 
 /// hyper never takes a body that HEAD does not send: the record would wait for it.
@@ -128,7 +154,7 @@ async fn admit_and_forward(
     request: Request<Incoming>,
     request_id: RequestId,
     record: &mut Record,
-) -> Result<(Response<Incoming>, Option<Registered>), Refusal> {
+) -> Result<(Forwarded, Option<Registered>), Refusal> {
     let snapshot = state.snapshot();
     let now = UnixTime::now();
     let (mut parts, body) = request.into_parts();
@@ -137,6 +163,7 @@ async fn admit_and_forward(
     let target = Target::of(&parts)?;
     record.host(target.host.as_str());
     headers::check_framing(&parts.headers)?;
+    let handshake = Handshake::of(&parts)?;
     in_scope(&target, connection, &snapshot)?;
     let application = snapshot
         .settings
@@ -178,12 +205,11 @@ async fn admit_and_forward(
         address: caller.address,
         authority: &target.authority,
     };
-    let upstream = application.upstream();
-    let response = snapshot
-        .upstreams
-        .forward(permitted, upstream, &assertions)
+    let upstream = snapshot.upstreams.of(application);
+    let forwarded = upstream
+        .forward(permitted, handshake.as_ref(), &assertions)
         .await?;
-    Ok((response, registered))
+    Ok((forwarded, registered))
 }
 
 /// Who the request is from: Cloudflare vouches for its clients, any other client for itself.

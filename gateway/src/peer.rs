@@ -9,6 +9,7 @@ use postern_policy::{CertificateIdentity, ClientAuth};
 use crate::activity::{Activity, InFlight};
 use crate::cloudflare::CloudflarePeer;
 use crate::registry::Cut;
+use crate::tunnel::TunnelSlot;
 
 /// The other end: a verified certificate, Cloudflare, or nobody in particular. A bad certificate is neither:
 /// it ended the handshake.
@@ -43,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) peer: Peer,
     pub(crate) cut: Arc<Cut>,
     pub(crate) activity: Arc<Activity>,
+    /// Filled by the last request, where that is a WebSocket's handshake.
+    pub(crate) tunnel: TunnelSlot,
 }
 
 impl Connection {

@@ -14,10 +14,11 @@ use serde::Serialize;
 use crate::body::ClientBodyError;
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RequestId};
-use crate::forward::UpstreamError;
-use crate::headers::{FramingError, X_REQUEST_ID};
+use crate::headers::FramingError;
 use crate::service_token::TokenRefusal;
 use crate::target::TargetError;
+use crate::upstream::UpstreamError;
+use crate::websocket::HandshakeError;
 
 /// Why a request is not answered by its upstream.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,9 @@ pub(crate) enum Refusal {
     Target(#[from] TargetError),
     #[error(transparent)]
     Framing(#[from] FramingError),
+    /// Said rather than hidden: a client whose upgrade is dropped silently waits for nothing.
+    #[error(transparent)]
+    WebSocket(#[from] HandshakeError),
     /// The host belongs to another connection than this one.
     #[error("this connection's handshake does not cover the host that the request names")]
     Misdirected,
@@ -56,8 +60,7 @@ impl Refusal {
         match self {
             Self::EventLogStalled => StatusCode::SERVICE_UNAVAILABLE,
             Self::Target(TargetError::Connect) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::Target(TargetError::WebSocket)
-            | Self::Framing(FramingError::TransferEncoding) => StatusCode::NOT_IMPLEMENTED,
+            Self::Framing(FramingError::TransferEncoding) => StatusCode::NOT_IMPLEMENTED,
             Self::Target(
                 TargetError::HostMissing
                 | TargetError::HostTwice
@@ -67,6 +70,7 @@ impl Refusal {
                 | TargetError::NotAPath,
             )
             | Self::Framing(FramingError::LengthsDiffer)
+            | Self::WebSocket(_)
             | Self::Route(RouteError::AmbiguousPath) => StatusCode::BAD_REQUEST,
             Self::Misdirected | Self::Route(RouteError::UnknownHost) => {
                 StatusCode::MISDIRECTED_REQUEST
@@ -87,6 +91,7 @@ impl Refusal {
             Self::Target(error) => target_code(error),
             Self::Framing(FramingError::TransferEncoding) => "transfer_encoding_not_supported",
             Self::Framing(FramingError::LengthsDiffer) => "content_length_duplicate",
+            Self::WebSocket(_) => "websocket_handshake_invalid",
             Self::Misdirected => "misdirected",
             Self::Route(RouteError::UnknownHost) => "unknown_host",
             Self::Route(RouteError::NoApplication) => "no_application",
@@ -108,6 +113,7 @@ impl Refusal {
             Self::EventLogStalled
             | Self::Target(_)
             | Self::Framing(_)
+            | Self::WebSocket(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)
@@ -131,6 +137,7 @@ impl Refusal {
             Self::EventLogStalled
             | Self::Target(_)
             | Self::Framing(_)
+            | Self::WebSocket(_)
             | Self::Misdirected
             | Self::Route(_)
             | Self::Peer(_)
@@ -141,7 +148,7 @@ impl Refusal {
         }
     }
 
-    /// The answer: `{reason, request_id}` and nothing else; never a redirect, never a cookie.
+    /// The answer's body is `{reason, request_id}` and nothing else; never a redirect, never a cookie.
     pub(crate) fn response(&self, request_id: RequestId) -> Response<Full<Bytes>> {
         let body = Answer {
             reason: self.public_code(),
@@ -159,11 +166,6 @@ impl Refusal {
             // Rounded up: whoever comes a moment early waits again.
             headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs() + 1));
         }
-        let request_id = HeaderValue::from_str(&request_id.to_string());
-        headers.insert(
-            X_REQUEST_ID,
-            request_id.expect("hex digits are a header value"),
-        );
         response
     }
 }
@@ -182,13 +184,13 @@ fn target_code(error: &TargetError) -> &'static str {
         TargetError::HostsDiffer { .. } => "hosts_differ",
         TargetError::Connect => "connect_not_served",
         TargetError::NotAPath => "not_a_path",
-        TargetError::WebSocket => "websocket_not_supported",
     }
 }
 
 fn upstream_code(error: &UpstreamError) -> &'static str {
     match error {
         UpstreamError::Unreachable { .. } => "upstream_unreachable",
+        UpstreamError::Tls { .. } => "upstream_tls_failed",
         UpstreamError::ConnectTimeout { .. } | UpstreamError::AnswerTimeout { .. } => {
             "upstream_timeout"
         }
@@ -201,6 +203,7 @@ fn upstream_code(error: &UpstreamError) -> &'static str {
 fn upstream_status(error: &UpstreamError) -> StatusCode {
     match error {
         UpstreamError::Unreachable { .. }
+        | UpstreamError::Tls { .. }
         | UpstreamError::Failed { .. }
         | UpstreamError::SwitchedProtocols { .. } => StatusCode::BAD_GATEWAY,
         UpstreamError::ConnectTimeout { .. } | UpstreamError::AnswerTimeout { .. } => {

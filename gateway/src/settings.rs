@@ -9,7 +9,9 @@ mod files;
 mod limits;
 mod listen;
 mod tickets;
+mod upstreams;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -18,7 +20,7 @@ use std::time::Duration;
 
 use postern_pki::{TrustAnchors, WhenStale};
 use postern_policy::config::ConfigError;
-use postern_policy::{ApplicationSet, HostName};
+use postern_policy::{ApplicationName, ApplicationSet, HostName};
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::UnixTime;
 use toml::Spanned;
@@ -31,6 +33,7 @@ use crate::cloudflare::BehindCloudflare;
 use crate::config::{GatewayConfig, PeerConfig, WhenStaleConfig};
 use crate::event::EventTarget;
 use crate::follow::{FollowSettings, NamesUse};
+use crate::upstream::UpstreamTls;
 
 /// What the gateway runs on; made by [`Settings::load`] only.
 #[derive(Clone)]
@@ -54,6 +57,8 @@ pub struct Settings {
     pub(crate) assertions: Option<AssertionSettings>,
     /// Where the keys of assertions are served.
     pub(crate) jwks_listen: Option<SocketAddr>,
+    /// Of each application whose upstream speaks TLS.
+    pub(crate) upstream_tls: HashMap<ApplicationName, UpstreamTls>,
 }
 
 impl fmt::Debug for Settings {
@@ -102,6 +107,7 @@ impl Settings {
         );
         let only_for_tunnel = keep(needs_a_tunnel(&config, listen.as_ref()), &mut errors);
         let metrics = keep(listen::loopback(config.metrics.as_ref()), &mut errors);
+        let upstream_tls = keep(upstreams::upstream_tls(&applications, base), &mut errors);
         let events = match config.events.as_ref().map(Spanned::get_ref) {
             None => EventTarget::Stdout,
             Some(word) if word == "stdout" => EventTarget::Stdout,
@@ -125,6 +131,7 @@ impl Settings {
                 behind_cloudflare: only_for_tunnel.and(behind_cloudflare)?,
                 assertions: assertions?,
                 jwks_listen: jwks_listen?,
+                upstream_tls: upstream_tls?,
             })
         })();
         all.ok_or(errors)
@@ -252,7 +259,9 @@ fn server_key(
             "cloudflared connects without TLS, and no certificate is shown to it".to_owned(),
             "remove `certificate` and `key`",
         )),
-        (Some(certificate), Some(key)) => files::server_key(certificate, key, base).map(Some),
+        (Some(certificate), Some(key)) => {
+            files::certified_key(certificate, key, "server", base).map(Some)
+        }
         (None, _) | (_, None) => Err(vec![ConfigError {
             span: None,
             message: "`[gateway]` needs the server's `certificate` and its `key`".to_owned(),

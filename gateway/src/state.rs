@@ -12,7 +12,6 @@ use tokio_util::task::TaskTracker;
 use crate::caller::Caller;
 use crate::event::EventLog;
 use crate::follow::View;
-use crate::forward::Upstreams;
 use crate::identity::{Minter, Subject};
 use crate::metrics::Metrics;
 use crate::registry::Registry;
@@ -20,6 +19,7 @@ use crate::resumption::OwnKeys;
 use crate::settings::Settings;
 use crate::throttle::Throttle;
 use crate::tls::Transport;
+use crate::upstream::Upstreams;
 use crate::verifier::Gate;
 
 /// One configuration in force. Only the gate inside moves: with the news of the followed sources.
@@ -39,7 +39,7 @@ pub(crate) struct Snapshot {
 impl Snapshot {
     /// The first configuration of a process.
     pub(crate) fn first(settings: Settings, view: Arc<View>, minter: Option<Arc<Minter>>) -> Self {
-        let upstreams = Upstreams::new(&settings.limits);
+        let upstreams = Upstreams::new(&settings, None);
         Self::with(settings, view, upstreams, Arc::default(), minter, 1)
     }
 
@@ -50,11 +50,7 @@ impl Snapshot {
         view: Arc<View>,
         minter: Option<Arc<Minter>>,
     ) -> Self {
-        let upstreams = if settings.limits == self.settings.limits {
-            self.upstreams.clone()
-        } else {
-            Upstreams::new(&settings.limits)
-        };
+        let upstreams = Upstreams::new(&settings, Some(&self.upstreams));
         let ticket_keys = Arc::clone(&self.ticket_keys);
         let generation = self.generation + 1;
         Self::with(settings, view, upstreams, ticket_keys, minter, generation)

@@ -1,6 +1,6 @@
 //! Where a request wants to go: exactly one host, said once or twice in the same words.
 
-use http::header::{HOST, UPGRADE};
+use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, Method};
 use postern_policy::{HostName, HostNameError};
@@ -33,8 +33,6 @@ pub(crate) enum TargetError {
     Connect,
     #[error("the request target is not a path")]
     NotAPath,
-    #[error("this version does not forward WebSocket upgrades")]
-    WebSocket,
 }
 
 impl Target {
@@ -48,18 +46,13 @@ impl Target {
         }
         let header = host_header(&parts.headers)?;
         let authority = parts.uri.authority().map(http::uri::Authority::as_str);
-        let target = match (authority, header) {
-            (None, None) => return Err(TargetError::HostMissing),
-            (Some(one), None) | (None, Some(one)) => Self::parse(one)?,
+        match (authority, header) {
+            (None, None) => Err(TargetError::HostMissing),
+            (Some(one), None) | (None, Some(one)) => Self::parse(one),
             (Some(authority), Some(header)) => {
-                agreed(Self::parse(authority)?, Self::parse(header)?)?
+                agreed(Self::parse(authority)?, Self::parse(header)?)
             }
-        };
-        // Said rather than hidden: a client whose upgrade is dropped silently waits for nothing.
-        if wants_websocket(&parts.headers) {
-            return Err(TargetError::WebSocket);
         }
-        Ok(target)
     }
 
     fn parse(authority: &str) -> Result<Self, TargetError> {
@@ -94,16 +87,6 @@ fn host_header(headers: &HeaderMap) -> Result<Option<&str>, TargetError> {
         .to_str()
         .map(Some)
         .map_err(|_| TargetError::HostUnreadable)
-}
-
-fn wants_websocket(headers: &HeaderMap) -> bool {
-    let upgrades = headers
-        .get_all(UPGRADE)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    upgrades
-        .flat_map(|value| value.split(','))
-        .any(|name| name.trim().eq_ignore_ascii_case("websocket"))
 }
 
 #[cfg(test)]
@@ -163,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn connect_and_websocket_are_refused() {
+    fn connect_is_refused() {
         let connect = Request::builder()
             .method("CONNECT")
             .uri("a.example:443")
@@ -172,14 +155,5 @@ mod tests {
             .into_parts()
             .0;
         assert_eq!(Target::of(&connect), Err(TargetError::Connect));
-        let upgrade = Request::builder()
-            .uri("/")
-            .header("host", "a.example")
-            .header("upgrade", "h2c, WebSocket")
-            .body(())
-            .unwrap()
-            .into_parts()
-            .0;
-        assert_eq!(Target::of(&upgrade), Err(TargetError::WebSocket));
     }
 }

@@ -146,4 +146,5 @@ fn server_config(
 
 /// HTTP/2, RFC 9113 section 3.2.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
-const ALPN_HTTP11: &[u8] = b"http/1.1";
+/// HTTP/1.1, RFC 9112.
+pub(crate) const ALPN_HTTP11: &[u8] = b"http/1.1";

@@ -6,7 +6,7 @@ use thiserror::Error;
 
 use crate::{
     ApplicationName, Credentials, Decision, ForwardedIdentity, HostName, PathPrefix, Policy,
-    PolicyName, TokenHeader, Upstream, Verdict, decision,
+    PolicyName, TokenHeader, UpstreamGroup, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -15,7 +15,7 @@ pub struct Application {
     name: ApplicationName,
     hosts: Vec<HostName>,
     paths: Vec<PathPrefix>,
-    upstream: Upstream,
+    upstream: UpstreamGroup,
     policies: Vec<Arc<Policy>>,
     token_header: Option<TokenHeader>,
     identity: ForwardedIdentity,
@@ -27,7 +27,7 @@ impl Application {
     pub fn new(
         name: ApplicationName,
         hosts: Vec<HostName>,
-        upstream: Upstream,
+        upstream: UpstreamGroup,
         policies: Vec<Policy>,
     ) -> Result<Self, ApplicationError> {
         check(&name, &hosts, &policies)?;
@@ -87,7 +87,7 @@ impl Application {
     }
 
     /// Where permitted requests go.
-    pub fn upstream(&self) -> &Upstream {
+    pub fn upstream(&self) -> &UpstreamGroup {
         &self.upstream
     }
 

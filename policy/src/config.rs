@@ -11,6 +11,7 @@ mod group;
 mod identity;
 mod rule;
 mod token;
+mod upstream;
 
 pub use application::{ApplicationConfig, PolicyConfig, applications};
 pub use cloudflare::{
@@ -21,6 +22,7 @@ pub use error::ConfigError;
 pub use group::RuleGroupConfig;
 pub use rule::RuleConfig;
 pub use token::{ServiceTokenSettings, TokenClass, TokenConfig, TokenOrigin, tokens};
+pub use upstream::UpstreamConfig;
 
 pub use crate::duration::{DurationError, parse_duration};
 

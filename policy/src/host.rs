@@ -49,7 +49,8 @@ impl HostName {
         self.unbracketed().parse().ok()
     }
 
-    pub(crate) fn unbracketed(&self) -> &str {
+    /// The name without the brackets of an IPv6 literal, as sockets and certificates have it.
+    pub fn unbracketed(&self) -> &str {
         self.0.trim_start_matches('[').trim_end_matches(']')
     }
 }

@@ -53,6 +53,9 @@ pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};
 pub use token_header::{TokenHeader, TokenHeaderError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
-pub use upstream::{Upstream, UpstreamError};
+pub use upstream::{
+    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamGroupError, UpstreamProtocol,
+    UpstreamTlsFiles,
+};
 
 pub use ipnet::IpNet;

@@ -307,7 +307,7 @@ async fn tunnels_and_upgrades_are_not_forwarded() {
             format!(
                 "GET / HTTP/1.1\r\nHost: {DEVICES}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
             ),
-            501,
+            400,
         ),
     ] {
         let (answer, _) = exchange(&site, &gateway, DEVICES, Some(&device), head.as_bytes()).await;

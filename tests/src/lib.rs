@@ -8,6 +8,7 @@ mod gateway;
 mod http1;
 mod nginx;
 mod packages;
+mod peer;
 mod postern;
 mod site;
 mod upstream;
@@ -20,6 +21,7 @@ pub use gateway::{PATIENCE, TestGateway};
 pub use http1::{Sha256, pattern};
 pub use nginx::{Nginx, free_port};
 pub use packages::{node_with, python_with};
+pub use peer::Peer;
 pub use postern::{Output, Postern, note_skip, skip_without};
 pub use site::{
     BOTH, DEVICE, DEVICES, GATEWAY, Identity, LOGS, MIXED, PLAIN, Site, certificates, config,

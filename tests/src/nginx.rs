@@ -6,7 +6,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::{PATIENCE, Site};
+use crate::{PATIENCE, Protocol, Site};
 
 /// A running nginx; killed when dropped. It answers with the headers it saw.
 pub struct Nginx {
@@ -20,7 +20,26 @@ impl Nginx {
     /// # Panics
     /// Where it does not start.
     pub fn start(site: &Site) -> Self {
-        Self::with(site, CONFIG)
+        Self::with(site, &CONFIG.replace("{server}", PLAIN))
+    }
+
+    /// Starts one that speaks TLS as `backend.internal`, issued by the site's CA, and needs a
+    /// certificate of that CA. It answers with what it knows of whoever asks.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn start_tls(site: &Site, protocol: Protocol) -> Self {
+        let issue = "cert issue backend.internal --profile server --san backend.internal";
+        let args: Vec<_> = issue.split(' ').chain(["--out", "backend"]).collect();
+        drop(site.postern.run(&args).expect_code(0));
+        let http2 = match protocol {
+            Protocol::Http1 => "",
+            Protocol::Http2 => "http2",
+        };
+        Self::with(
+            site,
+            &CONFIG.replace("{server}", &TLS.replace("{http2}", http2)),
+        )
     }
 
     /// Starts it with another configuration, in which `{port}` stands for its port.
@@ -100,7 +119,11 @@ http {
     uwsgi_temp_path uwsgi;
     scgi_temp_path scgi;
     underscores_in_headers on;
-    server {
+    {server}
+}
+";
+
+const PLAIN: &str = r"server {
         listen 127.0.0.1:{port};
         root www;
         location /seen {
@@ -115,5 +138,22 @@ cf-access-client-id=$http_cf_access_client_id
 ';
         }
     }
-}
+";
+
+const TLS: &str = r"server {
+        listen 127.0.0.1:{port} ssl {http2};
+        ssl_certificate ../backend/backend.internal.crt;
+        ssl_certificate_key ../backend/backend.internal.key;
+        ssl_client_certificate ../root/root.crt;
+        ssl_verify_client on;
+        ssl_verify_depth 3;
+        location / {
+            default_type text/plain;
+            return 200 'client=$ssl_client_s_dn
+sni=$ssl_server_name
+protocol=$server_protocol
+host=$http_host
+';
+        }
+    }
 ";

@@ -15,15 +15,17 @@ use toml::Spanned;
 
 use super::error;
 
-/// The server certificate with its key: both readable, one belonging to the other.
-pub(super) fn server_key(
+/// The certificate of a `role` (server, client) with its key: both readable, one belonging to the
+/// other.
+pub(super) fn certified_key(
     certificate: &Spanned<PathBuf>,
     key: &Spanned<PathBuf>,
+    role: &str,
     base: &Path,
 ) -> Result<Arc<CertifiedKey>, Vec<ConfigError>> {
-    let chain = server_chain(certificate, base)?;
+    let chain = chain(certificate, role, base)?;
     let path = base.join(key.get_ref());
-    only_its_owner_reads(key, &path, "the private key")?;
+    only_its_owner_reads(key, &path, &format!("the {role}'s private key"))?;
     let private = PrivateKeyDer::from_pem_file(&path).map_err(|why| {
         let message = format!("cannot read a private key from {}: {why}", path.display());
         error(
@@ -48,21 +50,19 @@ pub(super) fn server_key(
         })
 }
 
-fn server_chain(
+fn chain(
     certificate: &Spanned<PathBuf>,
+    role: &str,
     base: &Path,
 ) -> Result<Vec<CertificateDer<'static>>, Vec<ConfigError>> {
     let path = base.join(certificate.get_ref());
     let unusable = |why: String| {
         let message = format!(
-            "cannot read the server certificate {}: {why}",
+            "cannot read the {role} certificate {}: {why}",
             path.display()
         );
-        error(
-            certificate,
-            message,
-            "give a PEM file: the server certificate, then its issuers",
-        )
+        let hint = format!("give a PEM file: the {role} certificate, then its issuers");
+        error(certificate, message, &hint)
     };
     let chain: Vec<_> = CertificateDer::pem_file_iter(&path)
         .map_err(|why| unusable(why.to_string()))?

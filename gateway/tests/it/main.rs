@@ -13,3 +13,4 @@ mod remembered;
 mod revocation;
 mod stalls;
 mod support;
+mod websocket;

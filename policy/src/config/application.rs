@@ -1,5 +1,7 @@
 //! `[[application]]` and `[[application.policy]]`.
 
+use std::path::PathBuf;
+
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -9,10 +11,11 @@ use super::{
     error::Collector,
     group::{Listed, RuleGroupConfig, RuleGroups},
     identity::forwarded_identity,
+    upstream::{UpstreamConfig, upstream_group},
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, IdentityForm,
-    PathPrefix, Policy, PolicyName, Rule, TokenHeader, Upstream,
+    PathPrefix, Policy, PolicyName, Rule, TokenHeader, UpstreamProtocol,
 };
 
 /// An `[[application]]` as written.
@@ -24,7 +27,17 @@ pub struct ApplicationConfig {
     hosts: Vec<Spanned<String>>,
     #[serde(default)]
     paths: Option<Spanned<Vec<Spanned<String>>>>,
-    upstream: Spanned<String>,
+    pub(super) upstream: Spanned<UpstreamConfig>,
+    #[serde(default)]
+    pub(super) upstream_protocol: UpstreamProtocol,
+    #[serde(default)]
+    pub(super) upstream_trust: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) upstream_name: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) upstream_certificate: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) upstream_key: Option<Spanned<PathBuf>>,
     #[serde(default)]
     token_header: Option<Spanned<String>>,
     #[serde(default)]
@@ -98,7 +111,7 @@ fn application(
     let name = collector.parse(&config.name, ApplicationName::parse);
     let hosts = collector.parse_all(&config.hosts, host);
     let paths = paths(config, collector);
-    let upstream = collector.parse(&config.upstream, Upstream::parse);
+    let upstream = upstream_group(config, collector);
     let token_header = collector.parse_optional(config.token_header.as_ref(), TokenHeader::parse);
     let cloudflare = cloudflare_application(config.cloudflare.as_ref(), collector);
     let identity = forwarded_identity(
@@ -138,7 +151,7 @@ fn application(
     )
 }
 
-fn host(text: &str) -> Result<HostName, String> {
+pub(super) fn host(text: &str) -> Result<HostName, String> {
     match HostName::parse_with_port(text).map_err(|error| error.to_string())? {
         (host, None) => Ok(host),
         (host, Some(_)) => Err(format!(

@@ -56,7 +56,10 @@ fn the_example_of_the_design_loads() {
         application.hosts(),
         [HostName::parse("telemetry.example.com").unwrap()]
     );
-    assert_eq!(application.upstream().to_string(), "http://127.0.0.1:9000");
+    assert_eq!(
+        application.upstream().servers()[0].to_string(),
+        "http://127.0.0.1:9000"
+    );
     assert!(application.names_a_token() && !application.needs_certificate());
     let cloudflare = application.cloudflare().unwrap();
     assert_eq!(cloudflare.app.as_deref(), Some("telemetry.example.com"));
@@ -160,10 +163,10 @@ fn hosts_paths_and_upstreams_that_mean_something_else_are_refused() {
             "{messages:?}"
         );
     }
-    let https = messages(&text.replace("http://u", "https://u"));
+    let other = messages(&text.replace("http://u", "ftp://u"));
     assert!(
-        https[0].contains("plain `http://` in this version"),
-        "{https:?}"
+        other[0].contains("`http://` or `https://`, not over `ftp://`"),
+        "{other:?}"
     );
 }
 
@@ -348,4 +351,87 @@ fn an_identity_that_means_nothing_is_refused() {
     }
     let typo = with_identity("identity = [\"jtw\"]", "");
     assert!(toml::from_str::<File>(&typo).is_err());
+}
+
+#[test]
+fn keys_about_tls_need_an_upstream_that_speaks_it() {
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |upstream: &str, keys: &str| {
+        let text = text.replace(
+            "upstream = \"http://u\"",
+            &format!("upstream = \"{upstream}\"\n{keys}"),
+        );
+        let file = file(&text);
+        let errors = applications(file.application, &file.group).err();
+        errors.map(|errors| {
+            let [error] = &errors[..] else {
+                panic!("{errors:?}")
+            };
+            (error.line_and_column(&text).unwrap(), error.message.clone())
+        })
+    };
+    let pair = "upstream_certificate = \"c\"\nupstream_key = \"k\"";
+    for keys in ["upstream_trust = \"ca\"", "upstream_name = \"b\"", pair] {
+        assert_eq!(with("https://u", keys), None, "{keys}");
+        let ((line, _), message) = with("http://u", keys).unwrap();
+        assert_eq!(line, 5);
+        assert!(
+            message.contains("is about TLS, and http://u:80 does not speak it"),
+            "{message}"
+        );
+    }
+    for alone in ["upstream_certificate = \"c\"", "upstream_key = \"k\""] {
+        let ((line, _), message) = with("https://u", alone).unwrap();
+        assert_eq!(line, 5);
+        assert!(message.contains("has no `upstream_"), "{message}");
+    }
+    let ((line, column), message) = with("https://u", "upstream_name = \"b:1\"").unwrap();
+    assert_eq!((line, column), (5, 17), "{message}");
+}
+
+#[test]
+fn the_protocol_of_an_upstream_is_a_word_of_a_list() {
+    use crate::UpstreamProtocol::{Auto, H2, Http1};
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |line: &str| text.replace("hosts =", &format!("{line}\nhosts ="));
+    for (line, protocol) in [
+        ("", Auto),
+        ("upstream_protocol = \"auto\"", Auto),
+        ("upstream_protocol = \"http1\"", Http1),
+        ("upstream_protocol = \"h2\"", H2),
+    ] {
+        let set = set(&with(line));
+        let application = set.iter().next().unwrap();
+        assert_eq!(application.upstream().protocol(), protocol);
+    }
+    let wrong = with("upstream_protocol = \"h3\"");
+    let error = ConfigError::from(toml::from_str::<File>(&wrong).unwrap_err());
+    assert!(error.message.contains("unknown variant `h3`"), "{error}");
+    assert_eq!(error.line_and_column(&wrong), Some((3, 21)));
+}
+
+#[test]
+fn several_upstreams_are_a_list_of_one_kind() {
+    let text = application_text(&[("non_identity", "include = [{ certificate = {} }]")]);
+    let with = |list: &str| text.replace("\"http://u\"", list);
+    let set = set(&with("[\"http://u\", \"http://v:81\"]"));
+    let application = set.iter().next().unwrap();
+    let servers = application.upstream().servers().iter();
+    let servers: Vec<_> = servers.map(ToString::to_string).collect();
+    assert_eq!(servers, ["http://u:80", "http://v:81"]);
+    for (list, column, message) in [
+        ("[]", 12, "must not be an empty list"),
+        ("[\"http://u\", \"https://v\"]", 12, "all speak TLS or none"),
+        ("[\"http://u\", \"http://u:80\"]", 12, "is named twice"),
+        ("[\"http://u\", \"v\"]", 25, "`v` is not a URL"),
+    ] {
+        let text = with(list);
+        let errors = errors(&text);
+        assert!(errors[0].message.contains(message), "{errors:?}");
+        assert_eq!(
+            errors[0].line_and_column(&text),
+            Some((4, column)),
+            "{list}"
+        );
+    }
 }

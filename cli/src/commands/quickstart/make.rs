@@ -179,7 +179,8 @@ impl Playground {
             .applications
             .iter()
             .next()
-            .map(|application| application.upstream().port());
+            .and_then(|application| application.upstream().servers().first())
+            .map(postern_policy::Upstream::port);
         port.ok_or_else(|| {
             CommandError::new(Kind::NotFound, "the configuration has no application")
         })
