@@ -13,11 +13,12 @@ use tokio::time::timeout;
 use crate::connection::serve;
 use crate::event::{EventLogThread, Notice, OpenEventsError};
 use crate::follow::Follow;
-use crate::identity::{JwksListener, Minter};
+use crate::identity::{Minter, jwks};
 use crate::keeper::{Keeper, KeeperHandle, LoadError};
 use crate::listener::Listener;
 use crate::metrics::Metrics;
-use crate::monitor::Monitor;
+use crate::monitor;
+use crate::plain_listener::PlainListener;
 use crate::settings::{ListenAddress, Settings};
 use crate::state::{Snapshot, State};
 use crate::state_folder::{ReloadOutcome, StateFolder, StateFolderError};
@@ -29,9 +30,11 @@ pub type Loader = Arc<dyn Fn() -> Result<Settings, LoadError> + Send + Sync>;
 pub struct Gateway {
     state: Arc<State>,
     listener: Listener,
-    monitor: Option<Monitor>,
     address: ListenAddress,
-    jwks: Option<JwksListener>,
+    /// For figures and health.
+    monitor: Option<PlainListener>,
+    /// For the keys of assertions.
+    jwks: Option<PlainListener>,
     keeper: KeeperHandle,
     events: EventLogThread,
     folder: Arc<StateFolder>,
@@ -60,11 +63,13 @@ pub enum StartError {
     /// The event file cannot be opened.
     #[error(transparent)]
     Events(#[from] OpenEventsError),
-    /// The keys of assertions cannot be served.
+    /// An address beside it cannot be listened on.
     #[error(
-        "cannot listen on {address} for `jwks_listen`: {source}; is another program using the port?"
+        "cannot listen on {address} for `{setting}`: {source}; is another program using the port?"
     )]
-    ListenForKeys {
+    ListenBeside {
+        /// The setting that it stands in.
+        setting: &'static str,
         /// The address that was asked for.
         address: SocketAddr,
         /// What the system says.
@@ -117,9 +122,9 @@ impl Gateway {
                 address: settings.listen.clone(),
                 source,
             })?;
-        let monitor = settings.metrics.map(Monitor::bind).transpose()?;
+        let monitor = beside("metrics", settings.metrics)?;
         let metrics = Arc::<Metrics>::default();
-        let jwks = settings.jwks_listen.map(bind_for_keys).transpose()?;
+        let jwks = beside("jwks_listen", settings.jwks_listen)?;
         let minter = Minter::for_settings(&settings, UnixTime::now().as_secs());
         let minter = minter.map_err(|error| StartError::Assertions {
             reason: error.to_string(),
@@ -136,8 +141,8 @@ impl Gateway {
         Ok(Self {
             state,
             listener,
-            monitor,
             address,
+            monitor,
             jwks,
             keeper,
             events,
@@ -168,8 +173,8 @@ impl Gateway {
         let Self {
             state,
             listener,
-            monitor,
             address,
+            monitor,
             jwks,
             keeper,
             events,
@@ -188,10 +193,11 @@ impl Gateway {
             NotifyState::Ready,
             NotifyState::Status(&format!("listening on {address}")),
         ]);
-        // Until the very end: whoever watches sees it drain.
-        let _monitor = monitor.map(|monitor| monitor.start(&state));
-        // Upstreams verify what is still in flight: the keys are served to the end.
-        let jwks = jwks.map(|jwks| tokio::spawn(jwks.serve(Arc::clone(&state))));
+        // To the very end: whoever watches sees it drain, and upstreams verify what is in flight.
+        let beside = [
+            monitor.map(|listener| listener.start(&state, monitor::answer)),
+            jwks.map(|listener| listener.start(&state, jwks::answer)),
+        ];
         let ended = tokio::select! {
             () = shutdown => Ok(()),
             () = keeper.died() => Err(RunError::KeeperDied),
@@ -201,9 +207,7 @@ impl Gateway {
         drop(listener);
         drain(&state).await;
         keeper.stop().await;
-        if let Some(jwks) = jwks {
-            jwks.abort();
-        }
+        drop(beside);
         folder.clear_pid();
         drop(state);
         events.close().await;
@@ -218,8 +222,19 @@ fn tell_supervisor(state: &[NotifyState<'_>]) {
     }
 }
 
-fn bind_for_keys(address: SocketAddr) -> Result<JwksListener, StartError> {
-    JwksListener::bind(address).map_err(|source| StartError::ListenForKeys { address, source })
+fn beside(
+    setting: &'static str,
+    address: Option<SocketAddr>,
+) -> Result<Option<PlainListener>, StartError> {
+    let Some(address) = address else {
+        return Ok(None);
+    };
+    let listener = PlainListener::bind(address).map_err(|source| StartError::ListenBeside {
+        setting,
+        address,
+        source,
+    })?;
+    Ok(Some(listener))
 }
 
 /// Accepts for ever. Out of descriptors it waits, longer each time, instead of spinning.

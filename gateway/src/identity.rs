@@ -3,7 +3,7 @@
 //! Everything here is set after the client's own fields were removed: see `headers`.
 
 mod client_cert;
-mod jwks;
+pub(crate) mod jwks;
 mod key_folder;
 mod keys;
 mod minter;
@@ -19,7 +19,6 @@ use postern_pki::VerifiedPath;
 use postern_policy::IdentityForm;
 use rustls_pki_types::UnixTime;
 
-pub(crate) use self::jwks::JwksListener;
 pub(crate) use self::keys::Keys;
 pub(crate) use self::minter::{KeySource, Minter};
 pub(crate) use self::signing_key::SigningKey;

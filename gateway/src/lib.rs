@@ -27,6 +27,7 @@ mod monitor;
 mod moved;
 mod path_cache;
 mod peer;
+mod plain_listener;
 mod registry;
 mod respond;
 mod resumption;

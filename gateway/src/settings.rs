@@ -106,7 +106,10 @@ impl Settings {
             &mut errors,
         );
         let only_for_tunnel = keep(needs_a_tunnel(&config, listen.as_ref()), &mut errors);
-        let metrics = keep(listen::loopback(config.metrics.as_ref()), &mut errors);
+        let metrics = keep(
+            listen::loopback("metrics", config.metrics.as_ref(), METRICS_HINT),
+            &mut errors,
+        );
         let upstream_tls = keep(upstreams::upstream_tls(&applications, base), &mut errors);
         let events = match config.events.as_ref().map(Spanned::get_ref) {
             None => EventTarget::Stdout,
@@ -369,6 +372,8 @@ fn follow(
     }
 }
 
+const METRICS_HINT: &str =
+    "write metrics = \"127.0.0.1:9464\"; a collector elsewhere gets there by a tunnel or a sidecar";
 const DRAIN: Duration = Duration::from_secs(30);
 const HOST_HINT: &str =
     "give one of the applications' hosts, or leave it out to refuse such clients";

@@ -205,7 +205,7 @@ impl From<StartError> for CommandError {
     fn from(error: StartError) -> Self {
         let kind = match &error {
             StartError::Listen { .. }
-            | StartError::ListenForKeys { .. }
+            | StartError::ListenBeside { .. }
             | StartError::State(StateFolderError::InUse { .. }) => Kind::Conflict,
             StartError::Follow { .. } => Kind::Integrity,
             StartError::State(StateFolderError::Unusable { .. })

@@ -11,7 +11,7 @@ use postern_policy::config::ConfigError;
 use reqwest::Url;
 use toml::Spanned;
 
-use super::{error, files, is_loopback, keep, limits};
+use super::{error, files, is_loopback, keep, limits, listen};
 use crate::config::AssertionsConfig;
 use crate::identity::{KeySource, Keys, SigningKey};
 
@@ -48,24 +48,10 @@ pub(super) fn assertions(
 pub(super) fn jwks_listen(
     config: Option<&AssertionsConfig>,
 ) -> Result<Option<SocketAddr>, Vec<ConfigError>> {
-    let Some(value) = config.map(|config| &config.jwks_listen) else {
-        return Ok(None);
-    };
-    let text = value.get_ref();
-    match text.parse::<SocketAddr>() {
-        Ok(address) if address.ip().is_loopback() => Ok(Some(address)),
-        Ok(_) => Err(error(
-            value,
-            format!("`jwks_listen` is {text:?}, which is not an address of loopback"),
-            "over plain HTTP keys can be replaced on the way: listen on 127.0.0.1 and let your web \
-             server pass /cdn-cgi/access/certs on, over https",
-        )),
-        Err(_) => Err(error(
-            value,
-            format!("`jwks_listen` is {text:?}, which is not an address with a port"),
-            "write jwks_listen = \"127.0.0.1:9443\"",
-        )),
-    }
+    let hint = "write jwks_listen = \"127.0.0.1:9443\"; over plain HTTP keys can be replaced on the \
+                way: let your web server pass /cdn-cgi/access/certs on, over https";
+    let value = config.map(|config| &config.jwks_listen);
+    listen::loopback("jwks_listen", value, hint)
 }
 
 fn needs_none(

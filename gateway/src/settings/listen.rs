@@ -55,9 +55,12 @@ pub(super) fn listen(
     })
 }
 
-/// Checks `metrics`: whoever reaches it needs no certificate, so it is this machine alone.
+/// Checks an address for plain HTTP: whoever reaches it needs no certificate, and answers can be
+/// altered on the way, so it is this machine's alone.
 pub(super) fn loopback(
+    setting: &str,
     value: Option<&Spanned<String>>,
+    hint: &str,
 ) -> Result<Option<SocketAddr>, Vec<ConfigError>> {
     let Some(value) = value else { return Ok(None) };
     let address: Option<SocketAddr> = value.get_ref().parse().ok();
@@ -66,8 +69,7 @@ pub(super) fn loopback(
         None => {
             let text = value.get_ref();
             let message =
-                format!("`metrics` is {text:?}, which is not a loopback address with a port");
-            let hint = "write metrics = \"127.0.0.1:9464\"; a collector elsewhere gets there by a tunnel or a sidecar";
+                format!("`{setting}` is {text:?}, which is not a loopback address with a port");
             Err(error(value, message, hint))
         }
     }

@@ -48,8 +48,8 @@ fn an_issuer_or_a_place_that_could_not_be_meant_is_refused() {
         ),
         (&issuer, "http://a.example.com", "without TLS"),
         (&issuer, "a.example.com", "no URL"),
-        (&listen, "0.0.0.0:9443", "not an address of loopback"),
-        (&listen, "localhost", "not an address with a port"),
+        (&listen, "0.0.0.0:9443", "not a loopback address"),
+        (&listen, "localhost", "not a loopback address with a port"),
     ] {
         assert_refused(site, &[(from, &quoted(to))], problem);
     }
