@@ -22,6 +22,7 @@ use crate::plain_listener::PlainListener;
 use crate::settings::{ListenAddress, Settings};
 use crate::state::{Snapshot, State};
 use crate::state_folder::{ReloadOutcome, StateFolder, StateFolderError};
+use crate::upstream::check_upstreams;
 
 /// Reads the whole configuration again; what SIGHUP calls.
 pub type Loader = Arc<dyn Fn() -> Result<Settings, LoadError> + Send + Sync>;
@@ -203,6 +204,7 @@ impl Gateway {
             () = keeper.died() => Err(RunError::KeeperDied),
             () = accept(&state, &listener) => Ok(()),
             () = keep_keys(&state) => Ok(()),
+            () = check_upstreams(&state) => Ok(()),
         };
         drop(listener);
         drain(&state).await;

@@ -54,8 +54,8 @@ pub use serial::{SerialNumber, SerialNumberError};
 pub use token_header::{TokenHeader, TokenHeaderError};
 pub use token_name::{TOKEN_ENVIRONMENTS, TokenNameError, check_token_name, successor_name};
 pub use upstream::{
-    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamGroupError, UpstreamProtocol,
-    UpstreamTlsFiles,
+    Scheme, Upstream, UpstreamError, UpstreamGroup, UpstreamGroupError, UpstreamHealth,
+    UpstreamProtocol, UpstreamTlsFiles,
 };
 
 pub use ipnet::IpNet;

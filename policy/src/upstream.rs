@@ -1,6 +1,6 @@
 //! Where permitted requests go.
 
-use std::{fmt, path::PathBuf};
+use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -44,6 +44,16 @@ pub struct UpstreamGroup {
     servers: Vec<Upstream>,
     protocol: UpstreamProtocol,
     tls: UpstreamTlsFiles,
+    health: Option<UpstreamHealth>,
+}
+
+/// How it is found out that a server is well before a request is sent to it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct UpstreamHealth {
+    /// What is asked for; an answer of 2xx is health.
+    pub path: String,
+    /// How often.
+    pub every: Duration,
 }
 
 /// What TLS with an upstream needs beyond its URL; the gateway reads the files.
@@ -80,12 +90,23 @@ impl UpstreamGroup {
             servers,
             protocol: UpstreamProtocol::Auto,
             tls,
+            health: None,
         })
     }
 
     /// Speaks this HTTP.
     pub fn with_protocol(self, protocol: UpstreamProtocol) -> Self {
         Self { protocol, ..self }
+    }
+
+    /// Asks its servers whether they are well.
+    pub fn with_health(self, health: Option<UpstreamHealth>) -> Self {
+        Self { health, ..self }
+    }
+
+    /// How its servers are asked whether they are well, if they are.
+    pub fn health(&self) -> Option<&UpstreamHealth> {
+        self.health.as_ref()
     }
 
     /// Which HTTP is spoken.

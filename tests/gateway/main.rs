@@ -18,6 +18,7 @@ mod forwarding;
 mod frames;
 mod grpc;
 mod headers;
+mod health;
 mod hosts;
 mod identity;
 mod journal;

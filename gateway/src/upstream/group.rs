@@ -8,7 +8,7 @@ use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use postern_policy::{Permitted, Upstream, UpstreamGroup};
+use postern_policy::{Permitted, Upstream, UpstreamGroup, UpstreamHealth};
 
 use super::error::UpstreamError;
 use super::http2::{self, Link};
@@ -121,6 +121,29 @@ impl Group {
         }
         let response = self.exchange(server, &ask, parts, body).await?;
         finish(server, handshake, response, client)
+    }
+
+    /// How its servers are asked whether they are well.
+    pub(super) fn health(&self) -> Option<&UpstreamHealth> {
+        self.definition.health()
+    }
+
+    pub(super) fn servers(&self) -> &[Server] {
+        &self.servers
+    }
+
+    /// A request of our own.
+    pub(super) async fn ask_for(
+        &self,
+        server: &Server,
+        parts: Parts,
+    ) -> Result<Response<Incoming>, UpstreamError> {
+        let ask = Ask {
+            handshake: None,
+            authority: &server.upstream.authority(),
+            takes_trailers: false,
+        };
+        self.exchange(server, &ask, parts, None).await
     }
 
     /// The next one in turn that can be connected to; where none can, the next one.

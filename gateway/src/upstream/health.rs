@@ -1,4 +1,5 @@
-//! Whether a server can be connected to, as its requests find out.
+//! Whether a server can be connected to, as its requests find out, and whether it says it is well,
+//! where it is asked.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -13,6 +14,8 @@ pub(super) struct Health(Mutex<Record>);
 struct Record {
     failures: u32,
     out_until: Option<Instant>,
+    /// Questions in a row that were not answered as they should.
+    unwell: u32,
 }
 
 impl Health {
@@ -20,6 +23,9 @@ impl Health {
     /// find out; the others wait for what it finds.
     pub(super) fn admits(&self) -> bool {
         let mut record = self.lock();
+        if record.unwell >= UNWELL {
+            return false;
+        }
         let now = Instant::now();
         match record.out_until {
             None => true,
@@ -33,7 +39,9 @@ impl Health {
 
     /// A connection was there. Whether it was missing until now.
     pub(super) fn connected(&self) -> bool {
-        std::mem::take(&mut *self.lock()).out_until.is_some()
+        let mut record = self.lock();
+        record.failures = 0;
+        record.out_until.take().is_some()
     }
 
     /// There was none. Whether that is one too many, for the first time.
@@ -46,6 +54,18 @@ impl Health {
         record.out_until.replace(Instant::now() + PAUSE).is_none()
     }
 
+    /// It was asked whether it is well. Whether that changes what is thought of it.
+    pub(super) fn asked(&self, is_well: bool) -> bool {
+        let mut record = self.lock();
+        let before = record.unwell >= UNWELL;
+        record.unwell = if is_well {
+            0
+        } else {
+            record.unwell.saturating_add(1)
+        };
+        before != (record.unwell >= UNWELL)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Record> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -53,11 +73,24 @@ impl Health {
 
 /// In a row.
 const FAILURES: u32 = 3;
+const UNWELL: u32 = 2;
 const PAUSE: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn two_bad_answers_take_a_server_out_and_a_good_one_brings_it_back() {
+        let health = Health::default();
+        assert!(!health.asked(false) && health.admits());
+        assert!(!health.asked(true) && !health.asked(false) && health.admits());
+        assert!(health.asked(false) && !health.admits());
+        // A connection alone does not say that it is well.
+        assert!(!health.connected() && !health.admits());
+        assert!(!health.asked(false));
+        assert!(health.asked(true) && health.admits());
+    }
 
     #[tokio::test(start_paused = true)]
     async fn three_failures_in_a_row_take_a_server_out_and_one_request_asks_for_it_again() {

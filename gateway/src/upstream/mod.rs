@@ -1,5 +1,6 @@
 //! To the upstream and back: where permitted requests go, application by application.
 
+mod check;
 mod connect;
 mod error;
 mod group;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use postern_policy::{Application, ApplicationName};
 
+pub(crate) use self::check::check_upstreams;
 pub(crate) use self::error::UpstreamError;
 pub(crate) use self::group::{Forwarded, Group};
 pub(crate) use self::tls::UpstreamTls;
@@ -40,6 +42,10 @@ impl Upstreams {
         Self {
             groups: groups.collect(),
         }
+    }
+
+    fn groups(&self) -> impl Iterator<Item = &Arc<Group>> {
+        self.groups.values()
     }
 
     /// The upstreams of one of the settings' applications.

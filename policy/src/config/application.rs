@@ -11,7 +11,7 @@ use super::{
     error::Collector,
     group::{Listed, RuleGroupConfig, RuleGroups},
     identity::forwarded_identity,
-    upstream::{UpstreamConfig, upstream_group},
+    upstream::{UpstreamConfig, UpstreamHealthConfig, upstream_group},
 };
 use crate::{
     Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, IdentityForm,
@@ -38,6 +38,8 @@ pub struct ApplicationConfig {
     pub(super) upstream_certificate: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) upstream_key: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    pub(super) upstream_health: Option<UpstreamHealthConfig>,
     #[serde(default)]
     token_header: Option<Spanned<String>>,
     #[serde(default)]

@@ -1,6 +1,6 @@
 //! The `upstream` keys of an `[[application]]`.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{
     Deserialize, Deserializer,
@@ -9,7 +9,7 @@ use serde::{
 use toml::Spanned;
 
 use super::{ApplicationConfig, ConfigError, application::host, error::Collector};
-use crate::{Scheme, Upstream, UpstreamGroup, UpstreamTlsFiles};
+use crate::{Scheme, Upstream, UpstreamGroup, UpstreamHealth, UpstreamTlsFiles, parse_duration};
 
 /// `upstream` as written: a URL, or a list of them.
 #[derive(Clone, Debug)]
@@ -18,6 +18,15 @@ pub enum UpstreamConfig {
     One(String),
     /// Several that are as good as each other.
     Several(Vec<Spanned<String>>),
+}
+
+/// `upstream_health` as written.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpstreamHealthConfig {
+    path: Spanned<String>,
+    #[serde(default)]
+    every: Option<Spanned<String>>,
 }
 
 impl<'de> Deserialize<'de> for UpstreamConfig {
@@ -62,6 +71,7 @@ pub(super) fn upstream_group(
     let name = config.upstream_name.as_ref();
     let parsed = collector.parse_optional(name, host);
     let identity = collector.keep(identity(config));
+    let health = health(config.upstream_health.as_ref(), collector);
     if servers.len() < urls.len() {
         return None;
     }
@@ -79,9 +89,42 @@ pub(super) fn upstream_group(
     Some(
         collector
             .keep(group)?
-            .with_protocol(config.upstream_protocol),
+            .with_protocol(config.upstream_protocol)
+            .with_health(health?),
     )
 }
+
+/// `None` only for an error.
+fn health(
+    config: Option<&UpstreamHealthConfig>,
+    collector: &mut Collector,
+) -> Option<Option<UpstreamHealth>> {
+    let Some(config) = config else {
+        return Some(None);
+    };
+    let path = collector.parse(&config.path, |path| {
+        let is_plain = |octet: u8| octet.is_ascii_graphic() && octet != b'#';
+        match path.starts_with('/') && path.bytes().all(is_plain) {
+            true => Ok(path.to_owned()),
+            false => Err("`path` is a path such as \"/healthz\""),
+        }
+    });
+    let every = collector.parse_optional(config.every.as_ref(), |every| {
+        let parsed = parse_duration(every).map_err(|error| error.to_string())?;
+        match (SHORTEST..=LONGEST).contains(&parsed) {
+            true => Ok(parsed),
+            false => Err(String::from("`every` is between \"1s\" and \"1h\"")),
+        }
+    });
+    Some(Some(UpstreamHealth {
+        path: path?,
+        every: every?.unwrap_or(EVERY),
+    }))
+}
+
+const EVERY: Duration = Duration::from_secs(5);
+const SHORTEST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(3600);
 
 type Files<T> = Option<(Spanned<T>, Spanned<T>)>;
 
