@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::TcpStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -61,7 +62,21 @@ impl Lab {
             "report.md",
         ]);
         args.extend(more);
-        self.postern.run(&args)
+        let output = self.postern.run(&args);
+        self.keep(proxy);
+        output
+    }
+
+    /// Leaves the report where `docs/verify.md` is written from, if somebody asks for it.
+    fn keep(&self, proxy: &Proxy) {
+        let report = self.postern.path("report.json");
+        if let Some(folder) = std::env::var_os("POSTERN_VERIFY_REPORTS").filter(|_| report.exists())
+        {
+            let program = proxy.child.id();
+            let name = fs::read_to_string(format!("/proc/{program}/comm")).unwrap();
+            let kept = Path::new(&folder).join(name.trim()).with_extension("json");
+            fs::copy(report, kept).unwrap();
+        }
     }
 
     /// The verdicts of the last run, by check.
