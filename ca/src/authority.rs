@@ -25,7 +25,9 @@ use crate::key::{self, Passphrase};
 use crate::profile::{Profiles, Usage};
 use crate::publish::{self, PublishError};
 use crate::request::IssuanceRequest;
-use crate::store::{CertificateRecord, CrlRecord, IssuerRecord, IssuerRole, Store};
+use crate::store::{
+    self, CertificateRecord, CrlRecord, EdgeChange, IssuerRecord, IssuerRole, Store,
+};
 use crate::{crl, journal, publisher};
 
 pub use devices::RevokedDevice;
@@ -141,7 +143,8 @@ impl CertificateAuthority {
     /// Revokes certificates, all of them or none; what was revoked already is left as it is.
     ///
     /// It returns when the revocation is durable, published and signed: followers refuse these
-    /// certificates from that moment on.
+    /// certificates from that moment on. What must reach the edge then, `edge`, is on the list of
+    /// pending changes from that moment on too, unless nothing was revoked.
     ///
     /// # Errors
     /// When a serial number is not ours, or it cannot be made durable or published.
@@ -150,6 +153,7 @@ impl CertificateAuthority {
         serials: Vec<SerialNumber>,
         reason: RevocationReason,
         note: Option<String>,
+        edge: Option<EdgeChange>,
         now: u64,
     ) -> Result<Vec<CertificateRecord>, CaError> {
         let revocation = self.revocation(reason, note, now)?;
@@ -157,9 +161,13 @@ impl CertificateAuthority {
             let revoked = serials
                 .iter()
                 .map(|serial| revocation.apply(connection, serial));
-            revoked
+            let revoked: Vec<CertificateRecord> = revoked
                 .filter_map(Result::transpose)
-                .collect::<Result<_, _>>()
+                .collect::<Result<_, _>>()?;
+            if let Some(change) = edge.filter(|_| !revoked.is_empty()) {
+                store::add_edge_pending(connection, &change)?;
+            }
+            Ok(revoked)
         })?;
         publish::publish(&self.home, &self.store)?;
         Ok(revoked)

@@ -30,6 +30,9 @@ pub enum LabelError {
     /// The value is empty, too long, or holds characters that separate labels or steer a terminal.
     #[error("{0:?} is no label's value: it has 1 to 128 printable characters, and no ;")]
     Value(String),
+    /// More of them than anybody reads: they are on every certificate of the device.
+    #[error("{0} labels are too many: at most {MAX}")]
+    TooMany(usize),
     /// A key twice.
     #[error("the label {0:?} is there twice")]
     Twice(String),
@@ -49,7 +52,10 @@ impl Labels {
                 return Err(LabelError::Twice(key));
             }
         }
-        Ok(Self(labels))
+        match labels.len() {
+            count if count > MAX => Err(LabelError::TooMany(count)),
+            _ => Ok(Self(labels)),
+        }
     }
 
     /// Whether there are none.
@@ -96,6 +102,8 @@ impl FromStr for Label {
     }
 }
 
+const MAX: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +122,8 @@ mod tests {
     fn what_is_no_pair_is_refused_by_name() {
         let twice = LabelError::Twice(String::from("a"));
         assert_eq!(Labels::parse("a=1;a=2"), Err(twice));
+        let many: Vec<String> = (0..65).map(|n| format!("k{n}=v")).collect();
+        assert_eq!(Labels::parse(&many.join(";")), Err(LabelError::TooMany(65)));
         let bare = LabelError::NoPair(String::from("plant"));
         assert_eq!(Labels::parse("plant"), Err(bare));
         let spaced = LabelError::Key(String::from("a b"));

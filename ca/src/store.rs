@@ -34,6 +34,7 @@ pub use crls::CrlRecord;
 pub use devices::{
     Device, DeviceEntry, DeviceImport, DeviceRecord, DeviceSelection, DeviceState, OnRevoked,
 };
+pub(crate) use edge::add_edge_pending;
 pub use edge::{EdgeChange, EdgeObject, EdgeObjectKind, EdgePending};
 pub use issuers::{IssuerRecord, IssuerRole};
 pub use journal::JournalRow;

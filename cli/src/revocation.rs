@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use clap::Args;
-use postern_ca::CertificateAuthority;
+use postern_ca::{CertificateAuthority, EdgeChange};
 use postern_pki::RevocationReason;
 
 use crate::cloudflare::CloudflareArgs;
-use crate::cloudflare::closing::{close, finish_pending};
+use crate::cloudflare::closing::{change, close, finish_pending};
 use crate::context::Context;
 use crate::error::{CommandError, Kind};
 use crate::output::tell;
@@ -36,6 +36,18 @@ pub(crate) struct RevocationArgs {
 }
 
 impl RevocationArgs {
+    /// What is to be recorded with the revocation of these names: what the edge must be told.
+    pub(crate) fn edge_change(
+        &self,
+        authority: &CertificateAuthority,
+        names: &BTreeSet<String>,
+    ) -> Option<EdgeChange> {
+        match self.no_edge {
+            true => None,
+            false => change(authority, &self.cloudflare, names),
+        }
+    }
+
     /// After certificates of these names were revoked: the CRL, and the edge. Where none was, what
     /// an earlier revocation left open at the edge is finished.
     pub(crate) fn spread(

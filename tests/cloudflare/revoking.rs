@@ -1,6 +1,9 @@
 //! A revocation closes the edge too, and never waits for it.
 
+use std::fs;
+
 use postern_fixtures::access::{At, Effect, Fault};
+use postern_tests::Output;
 use serde_json::{Value, json};
 
 use crate::support::{Account, CONFIG};
@@ -248,4 +251,54 @@ fn the_same_device_revoke_finishes_what_it_left_open_and_no_edge_leaves_the_edge
     drop(account.run(&revoke).expect_code(0));
     let out = json!([{ "common_name": { "common_name": "device-1" } }]);
     assert_eq!(excluded(&account), out);
+}
+
+/// Something ends the command between the revocation and the edge; here, a journal that cannot be
+/// written, since that can be made to happen at exactly that place.
+#[test]
+fn a_revocation_that_never_came_to_the_edge_is_pending_and_finished_by_the_same_command() {
+    for what in ["cert", "device"] {
+        let account = Account::applied();
+        let journal = account.postern.path("postern-home/public/journal");
+        let away = account.postern.path("postern-home/journal-away");
+        fs::rename(&journal, &away).unwrap();
+        fs::write(&journal, "").unwrap();
+        let revoke = [what, "revoke", "device-1"];
+        let before = account.emulator.exchanges().len();
+        drop(account.run(&revoke).expect_code(1));
+        assert_eq!(account.emulator.exchanges().len(), before, "{what}");
+        let status = account.postern.run(&["status", "-o", "json"]).json();
+        let pending = &status["edge_pending"];
+        assert_eq!(pending[0]["names"], json!(["device-1"]), "{what}");
+
+        fs::remove_file(&journal).unwrap();
+        fs::rename(&away, &journal).unwrap();
+        drop(account.run(&revoke).expect_code(0));
+        let out = json!([{ "common_name": { "common_name": "device-1" } }]);
+        assert_eq!(excluded(&account), out, "{what}");
+        let status = account.postern.run(&["status", "-o", "json"]).json();
+        assert_eq!(status["edge_pending"], json!([]), "{what}");
+    }
+}
+
+#[test]
+fn trying_in_vain_again_leaves_one_change_and_a_name_that_is_good_again_leaves_none() {
+    let account = Account::applied();
+    let revoke = ["cert", "revoke", "device-1"];
+    for _ in 0..2 {
+        let mut cut_off = account.command(&revoke);
+        cut_off.env("CLOUDFLARE_API_BASE", "http://127.0.0.1:1");
+        drop(Output::of(&mut cut_off).expect_code(7));
+        let status = account.json(&["cloudflare", "status"]);
+        assert_eq!(status["pending"].as_array().unwrap().len(), 1);
+    }
+    let issue = ["cert", "issue", "device-1", "--out", "second"];
+    drop(account.postern.run(&issue).expect_code(0));
+    let other = account.run(&["cert", "revoke", "probe-1"]).expect_code(0);
+    assert!(!other.stderr.contains("device-1"), "{}", other.stderr);
+    let cert = account.postern.path("clients/device-1.crt");
+    let again = ["cert", "revoke", "--cert", cert.to_str().unwrap()];
+    drop(account.run(&again).expect_code(0));
+    let status = account.json(&["cloudflare", "status"]);
+    assert_eq!(status["pending"], json!([]));
 }

@@ -228,6 +228,13 @@ fn what_is_not_what_the_rotation_under_way_was_begun_with_is_refused() {
         let refused = stage.rotate(other).expect_code(5);
         assert!(refused.stderr.contains("--resume"), "{}", refused.stderr);
     }
+    for reason in ["to be sure", "compromised"] {
+        let rotate = ["token", "rotate", NAME, "--reason", reason];
+        let elsewhere = [&rotate[..], &["--out", "elsewhere"]].concat();
+        let refused = stage.run(&elsewhere).expect_code(5);
+        let told = "went to token, not to elsewhere";
+        assert!(refused.stderr.contains(told), "{}", refused.stderr);
+    }
     stage.rotate(&["--overlap", "1h"]).expect_code(10);
     assert!(stage.opens("token") && stage.opens("old"));
 }

@@ -1,12 +1,13 @@
 //! Commands that run at the same time: one token, and the policies of one account, have one writer.
 
-use std::fs::{File, read_dir, read_link};
+use std::fs::{self, File, read_dir, read_link};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use postern_tests::PATIENCE;
+use serde_json::json;
 
 use crate::support::{NAME, Stage};
 
@@ -139,4 +140,39 @@ fn the_policies_of_a_token_are_written_while_nobody_else_writes_policies() {
         expect_success(child);
         assert_eq!(stage.policies().len(), after);
     }
+}
+
+#[test]
+fn a_revoked_devices_token_that_another_command_holds_stays_pending_and_stops_no_other() {
+    let stage = Stage::new();
+    let device = ["cert", "issue", "press-1", "--out", "."];
+    stage.run(&device).expect_code(0);
+    let create = |name| {
+        let create = ["token", "create", name, "--at", "cloudflare", "--out", name];
+        let create = [&create[..], &["--device", "press-1"]].concat();
+        stage.run(&create).expect_code(0);
+    };
+    create("ci-first-prod");
+    let lock = lock_of_token(&stage);
+    create("ci-second-prod");
+    // Nobody ever gets a turn at a folder.
+    fs::remove_file(&lock).unwrap();
+    fs::create_dir(&lock).unwrap();
+    let revoke = ["device", "revoke", "press-1"];
+    stage.run(&revoke).expect_code(7);
+    let enabled = || {
+        let tokens = stage.tokens();
+        let is_enabled = |name: &str| {
+            let mut named = tokens.iter().filter(|token| token["name"] == name);
+            named.next().unwrap()["enabled"] == true
+        };
+        ["ci-first-prod", "ci-second-prod"].map(is_enabled)
+    };
+    assert_eq!(enabled(), [true, false]);
+    let pending = || stage.run(&["status", "-o", "json"]).json()["edge_pending"].clone();
+    assert_eq!(pending()[0]["names"], json!(["ci-first-prod"]));
+    fs::remove_dir(&lock).unwrap();
+    stage.run(&revoke).expect_code(0);
+    assert_eq!(enabled(), [false, false]);
+    assert_eq!(pending(), json!([]));
 }

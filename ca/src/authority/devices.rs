@@ -13,8 +13,8 @@ use crate::labels::Labels;
 use crate::profile::{DEFAULT_PROFILE, Usage};
 use crate::request::{IssuableName, RequestError};
 use crate::store::{
-    self, CertificateRecord, Connection, DeviceEntry, DeviceImport, DeviceRecord, OnRevoked,
-    StoreError,
+    self, CertificateRecord, Connection, DeviceEntry, DeviceImport, DeviceRecord, EdgeChange,
+    OnRevoked, StoreError,
 };
 use crate::{journal, publish};
 
@@ -33,7 +33,8 @@ impl CertificateAuthority {
     /// Revokes devices, all of them or none: every live certificate of theirs, their tokens, and
     /// their right to another certificate. What was revoked already is left as it is.
     ///
-    /// It returns when this is durable, published and signed.
+    /// It returns when this is durable, published and signed. `edge` is as for
+    /// [`CertificateAuthority::revoke`].
     ///
     /// # Errors
     /// When a name is no device's, or it cannot be made durable or published.
@@ -42,6 +43,7 @@ impl CertificateAuthority {
         names: Vec<String>,
         reason: RevocationReason,
         note: Option<String>,
+        edge: Option<EdgeChange>,
         now: u64,
     ) -> Result<Vec<RevokedDevice>, CaError> {
         let revocation = self.revocation(reason, note, now)?;
@@ -51,7 +53,13 @@ impl CertificateAuthority {
                 let tokens = tokens.remove(&name).unwrap_or_default();
                 revocation.apply_to_device(connection, &name, tokens)
             };
-            names.into_iter().map(revoke).collect::<Result<_, _>>()
+            let revoked: Vec<RevokedDevice> =
+                names.into_iter().map(revoke).collect::<Result<_, _>>()?;
+            let certificates = revoked.iter().flat_map(|one| &one.certificates);
+            if let Some(change) = edge.filter(|_| certificates.count() > 0) {
+                store::add_edge_pending(connection, &change)?;
+            }
+            Ok(revoked)
         })?;
         publish::publish(&self.home, &self.store)?;
         Ok(revoked)

@@ -5,6 +5,7 @@ mod pending;
 use rusqlite::{Connection, Row, params};
 use serde_json::{Map, Value};
 
+pub(crate) use pending::add as add_edge_pending;
 pub use pending::{EdgeChange, EdgePending};
 
 use super::digest::RowDigest;

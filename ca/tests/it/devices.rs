@@ -22,7 +22,7 @@ fn issue(
 fn revoke(authority: &CertificateAuthority, names: &[&str]) -> Result<Vec<RevokedDevice>, CaError> {
     let names = names.iter().map(|&name| name.to_owned()).collect();
     let note = Some(String::from("stolen"));
-    authority.revoke_devices(names, RevocationReason::KeyCompromise, note, now())
+    authority.revoke_devices(names, RevocationReason::KeyCompromise, note, None, now())
 }
 
 fn token_of(device: &str, name: &str) -> TokenRecord {

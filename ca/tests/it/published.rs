@@ -24,7 +24,13 @@ fn issue(authority: &CertificateAuthority, name: &str) -> SerialNumber {
 
 fn revoke(authority: &CertificateAuthority, serial: SerialNumber) {
     authority
-        .revoke(vec![serial], RevocationReason::KeyCompromise, None, now())
+        .revoke(
+            vec![serial],
+            RevocationReason::KeyCompromise,
+            None,
+            None,
+            now(),
+        )
         .unwrap();
 }
 
@@ -404,7 +410,7 @@ fn a_clock_that_was_wrong_once_does_not_poison_the_journal() {
         .collect();
     let at = |serial, time| {
         authority
-            .revoke(vec![serial], RevocationReason::Superseded, None, time)
+            .revoke(vec![serial], RevocationReason::Superseded, None, None, time)
             .unwrap();
     };
     at(serials[0], now() - 3000 * DAY);
@@ -435,7 +441,13 @@ fn an_expired_publisher_still_takes_away() {
     let serial = issue(&authority, "device-1");
     let later = now() + 100 * 86_400;
     authority
-        .revoke(vec![serial], RevocationReason::KeyCompromise, None, later)
+        .revoke(
+            vec![serial],
+            RevocationReason::KeyCompromise,
+            None,
+            None,
+            later,
+        )
         .unwrap();
     assert_eq!(site.read(None).unwrap().1.len(), 2);
 }
@@ -459,7 +471,13 @@ fn a_revoked_publisher_is_not_believed_again_and_is_replaced() {
     let line = forge(&site, "publisher.key", "public/publishers.pem", &event);
     let (mut reader, _) = site.read(None).unwrap();
 
-    let refused = authority.revoke(vec![serial], RevocationReason::Superseded, None, now());
+    let refused = authority.revoke(
+        vec![serial],
+        RevocationReason::Superseded,
+        None,
+        None,
+        now(),
+    );
     assert!(refused.unwrap_err().to_string().contains("ca crl publish"));
     let good = fs::read_to_string(site.segments().pop().unwrap()).unwrap();
     site.rewrite(|text| format!("{text}{}", line.to_text()));

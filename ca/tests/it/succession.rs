@@ -43,7 +43,11 @@ fn record(authority: &CertificateAuthority, serial: SerialNumber) -> Certificate
 
 fn revoke(authority: &CertificateAuthority, serial: SerialNumber) {
     let reason = RevocationReason::Superseded;
-    drop(authority.revoke(vec![serial], reason, None, now()).unwrap());
+    drop(
+        authority
+            .revoke(vec![serial], reason, None, None, now())
+            .unwrap(),
+    );
 }
 
 fn not_renewable(refused: Result<IssuedCertificate, CaError>) -> String {

@@ -17,6 +17,27 @@ use crate::error::{CommandError, Kind};
 use crate::output::tell;
 use crate::time;
 
+/// What a revocation of these names leaves to be done at the edge; nothing where nothing of ours
+/// is there.
+///
+/// It is recorded with the revocation: no crash between the two forgets it.
+pub(crate) fn change(
+    authority: &CertificateAuthority,
+    args: &CloudflareArgs,
+    names: &BTreeSet<String>,
+) -> Option<EdgeChange> {
+    // A record that cannot be read stands in the way of telling the edge, never of a revocation:
+    // `close` reports it.
+    let accounts = accounts(authority, args).unwrap_or_default();
+    (!accounts.is_empty() && !names.is_empty()).then(|| EdgeChange {
+        what: format!("take {} out at the edge", shown(names)),
+        cause: String::from(REVOKED),
+        names: names.iter().cloned().collect(),
+        since: time::now(),
+        by: Actor::current().to_string(),
+    })
+}
+
 /// Closes the edge to names that were just revoked; nothing to do where nothing of ours is there.
 ///
 /// The policy file is not asked: neither a mistake in it nor a change that waits there may stand in
@@ -29,7 +50,7 @@ pub(crate) fn close(
 ) -> Result<(), CommandError> {
     let clients = inventory::clients(authority, time::now())?;
     let live: BTreeSet<&str> = clients.live().filter_map(common_name).collect();
-    let (kept, names): (BTreeSet<String>, BTreeSet<String>) = names
+    let (kept, gone): (BTreeSet<String>, BTreeSet<String>) = names
         .iter()
         .cloned()
         .partition(|name| live.contains(name.as_str()));
@@ -39,34 +60,48 @@ pub(crate) fn close(
             "The edge goes on admitting {name}: it has another certificate that is good, and the edge knows names only."
         ));
     }
-    if names.is_empty() || accounts.is_empty() {
+    if accounts.is_empty() && args.account_id.is_some() {
         return Ok(());
     }
-    // On record before the first call: whatever happens next, it is not forgotten.
-    let mine = authority.store().add_edge_pending(EdgeChange {
-        what: format!("take {} out at the edge", shown(&names)),
-        cause: String::from(REVOKED),
-        names: names.iter().cloned().collect(),
-        since: time::now(),
-        by: Actor::current().to_string(),
-    })?;
+    put_on_record(authority, args, names)?;
+    let accounts = accounts.into_iter().filter(|_| !gone.is_empty());
     let mut failures = Vec::new();
     for account in accounts {
         let told = args
             .connect_unattended(account)
-            .and_then(|edge| take_away(context, authority, &edge, &names));
+            .and_then(|edge| take_away(context, authority, &edge, &gone));
         match told {
-            Ok(remote) => say_what_still_admits(&remote, &names),
+            Ok(remote) => say_what_still_admits(&remote, &gone),
             Err(error) => failures.push(error),
         }
     }
     if let Some(error) = failures.first() {
         return Err(left_open(error));
     }
-    // Those of earlier tries for the same names are done with it.
+    clear(authority, names)
+}
+
+/// Before the first call: whatever happens next, it is not forgotten. What the revocation itself
+/// recorded is not recorded twice.
+fn put_on_record(
+    authority: &CertificateAuthority,
+    args: &CloudflareArgs,
+    names: &BTreeSet<String>,
+) -> Result<(), CommandError> {
+    let pending = authority.store().edge_pending()?.into_iter();
+    let revoked = pending.filter(|it| it.change.cause == REVOKED);
+    let known: BTreeSet<String> = revoked.flat_map(|it| it.change.names).collect();
+    let missing = names.difference(&known).cloned().collect();
+    if let Some(change) = change(authority, args, &missing) {
+        authority.store().add_edge_pending(change)?;
+    }
+    Ok(())
+}
+
+/// Takes what these names were pending for off the list, the one of earlier tries too.
+fn clear(authority: &CertificateAuthority, names: &BTreeSet<String>) -> Result<(), CommandError> {
     let is_done = |it: &EdgePending| {
-        it.id == mine
-            || (it.change.cause == REVOKED && it.change.names.iter().all(|it| names.contains(it)))
+        it.change.cause == REVOKED && it.change.names.iter().all(|it| names.contains(it))
     };
     let pending = authority.store().edge_pending()?.into_iter();
     let done = pending.filter(is_done).map(|it| it.id).collect();
@@ -169,7 +204,7 @@ fn left_open(error: &CommandError) -> CommandError {
             error.message()
         ),
     )
-    .hint("it is on the list of pending changes (`postern status`): `postern cloudflare apply` or `sync` finishes it; --no-edge leaves the edge alone")
+    .hint("it is on the list of pending changes (`postern status`): the same command again, `postern cloudflare apply` or `sync` finishes it; --no-edge leaves the edge alone")
 }
 
 /// The cause of a pending change that a revocation left.

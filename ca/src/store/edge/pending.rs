@@ -63,21 +63,7 @@ impl Store {
     /// # Errors
     /// When it cannot be made durable.
     pub fn add_edge_pending(&self, change: EdgeChange) -> Result<i64, StoreError> {
-        self.write(move |connection| {
-            connection.execute(
-                "INSERT INTO edge_pending (what, cause, names, since, recorded_by, digest)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![
-                    change.what,
-                    change.cause,
-                    change.names_json(),
-                    integer(change.since)?,
-                    change.by,
-                    change.digest()?,
-                ],
-            )?;
-            Ok(connection.last_insert_rowid())
-        })
+        self.write(move |connection| add(connection, &change))
     }
 
     /// Takes changes that reached the edge off the list, all or none; those that are off it already
@@ -93,6 +79,22 @@ impl Store {
             Ok(())
         })
     }
+}
+
+pub(crate) fn add(connection: &Connection, change: &EdgeChange) -> Result<i64, StoreError> {
+    connection.execute(
+        "INSERT INTO edge_pending (what, cause, names, since, recorded_by, digest)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            change.what,
+            change.cause,
+            change.names_json(),
+            integer(change.since)?,
+            change.by,
+            change.digest()?,
+        ],
+    )?;
+    Ok(connection.last_insert_rowid())
 }
 
 fn all(connection: &Connection) -> Result<Vec<EdgePending>, StoreError> {

@@ -108,7 +108,9 @@ fn revoke(
         return DONE;
     }
     let serials = live.iter().map(|record| record.serial).collect();
-    let revoked = authority.revoke(serials, reason, note, now)?;
+    let names = live.iter().map(|record| record.common_name.clone());
+    let edge = args.revocation.edge_change(authority, &names.collect());
+    let revoked = authority.revoke(serials, reason, note, edge, now)?;
     let names: BTreeSet<String> = revoked.iter().map(|it| it.common_name.clone()).collect();
     show::print_many(context.format, revoked, now)?;
     args.revocation.spread(context, authority, &names).and(DONE)
@@ -132,6 +134,7 @@ pub(crate) fn revoke_name(
     Ok(authority.revoke(
         serials.collect(),
         RevocationReason::CessationOfOperation,
+        None,
         None,
         now,
     )?)

@@ -68,7 +68,8 @@ pub(crate) fn run(context: &Context, args: &RevokeArgs) -> Outcome {
     }
     let (reason, note) = (revocation.reason, revocation.note.clone());
     let in_order = names.iter().cloned().collect();
-    let revoked = authority.revoke_devices(in_order, reason, note, now)?;
+    let edge = revocation.edge_change(&authority, &with_a_live_certificate(&meant, now));
+    let revoked = authority.revoke_devices(in_order, reason, note, edge, now)?;
     print(context.format, &revoked)?;
     let refused = revoked.iter().filter(|one| !one.certificates.is_empty());
     let refused = refused.map(|one| one.device.name.clone()).collect();
@@ -99,6 +100,13 @@ impl Which {
         }
         Ok(found)
     }
+}
+
+fn with_a_live_certificate(meant: &[Device], now: u64) -> BTreeSet<String> {
+    let live = meant
+        .iter()
+        .filter(|device| device.certificates.iter().any(|one| one.is_live(now)));
+    live.map(|device| device.record.name.clone()).collect()
 }
 
 fn would_be_revoked(device: Device, tokens: &[TokenRecord], now: u64) -> RevokedDevice {

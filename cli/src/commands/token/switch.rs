@@ -115,6 +115,9 @@ fn disable_in_turn(
     args: &DisableArgs,
     authority: &CertificateAuthority,
 ) -> Result<(), CommandError> {
+    if at_cloudflare(authority, &args.name)?.is_some() {
+        leave_pending(authority, &args.name)?;
+    }
     let _turn = Turn::of_token(context.home(), &args.name)?;
     if super::find(authority, &args.name)?.enabled {
         authority.disable_token(&args.name, time::now())?;
@@ -124,7 +127,7 @@ fn disable_in_turn(
             let connect = || args.cloudflare.connect_to(context, &token.object);
             disable_at_cloudflare(authority, &args.name, &token, connect)
         }
-        None => Ok(()),
+        None => clear_pending(authority, &args.name),
     }
 }
 
@@ -140,13 +143,15 @@ pub(crate) fn disable_at_edge(
         let Some(token) = at_cloudflare(authority, &name)? else {
             continue;
         };
+        // Before its turn comes: a command that holds the token longer than we wait must not make
+        // this one forgotten.
+        leave_pending(authority, &name)?;
         let Some(edge) = edge else {
-            leave_pending(authority, &name)?;
             continue;
         };
-        let _turn = Turn::of_token(authority.home().path(), &name)?;
         let connect = || edge.connect_unattended(token.object.account.clone());
-        match disable_at_cloudflare(authority, &name, &token, connect) {
+        let turn = Turn::of_token(authority.home().path(), &name);
+        match turn.and_then(|_turn| disable_at_cloudflare(authority, &name, &token, connect)) {
             Ok(()) => tell(&format!("{name} is disabled at Cloudflare too.")),
             Err(error) => failed = failed.and(Err(not_there(error, &name))),
         }

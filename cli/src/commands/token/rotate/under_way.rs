@@ -5,6 +5,7 @@ use postern_policy::TokenName;
 
 use super::RotateArgs;
 use super::journal::Journal;
+use crate::delivery::Existing;
 use crate::error::{CommandError, Kind};
 
 /// Takes up what can change half-way, a compromise, and refuses what cannot: nobody is left to believe
@@ -15,6 +16,7 @@ pub(super) fn settle(
     name: &TokenName,
     journal: &mut Journal<'_>,
 ) -> Result<(), CommandError> {
+    refuse_another_place(args, name, journal)?;
     let plan = &journal.rotation.plan;
     if let Some(differs) = difference(args, cause, plan) {
         let message = format!("a rotation of {name} is under way, and {differs}");
@@ -33,6 +35,29 @@ pub(super) fn settle(
         journal.save()?;
     }
     Ok(())
+}
+
+/// A secret that was delivered goes nowhere else: whoever names another place would look for it there.
+/// With --resume a place only says where it can be read.
+fn refuse_another_place(
+    args: &RotateArgs,
+    name: &TokenName,
+    journal: &Journal<'_>,
+) -> Result<(), CommandError> {
+    let asked = args.delivery.destination(Existing::Refused);
+    let asked = asked.map(|place| place.for_token(name).to_string());
+    let (Some(asked), Some(delivered)) = (asked, &journal.rotation.destination) else {
+        return Ok(());
+    };
+    if args.resume || asked == *delivered {
+        return Ok(());
+    }
+    let message = format!(
+        "a rotation of {name} is under way, and its new secret went to {delivered}, not to {asked}"
+    );
+    Err(CommandError::new(Kind::Conflict, message).hint(
+        "the same command without a destination goes on with that secret; for one more, bring this rotation to its end first (--resume)",
+    ))
 }
 
 /// What was asked for and is not what the rotation was begun with; what was left out is.
