@@ -7,10 +7,8 @@ use postern_policy::SerialNumber;
 use rustls_pki_types::UnixTime;
 use thiserror::Error;
 
-use crate::{Crl, IssuerId, PathRole, Rejection, RevocationReason, RevokedEntry, VerifiedPath};
-
-/// How many entries lie between two fences.
-const FENCE: usize = 64;
+use crate::revoked_entries::RevokedEntries;
+use crate::{Crl, IssuerId, PathRole, Rejection, RevocationReason, VerifiedPath};
 
 /// What is known of revocations. A value: updating gives a new one, which shares what did not
 /// change, so that readers keep the one they hold.
@@ -34,11 +32,7 @@ struct Source {
 struct Base {
     number: u128,
     next_update: u64,
-    /// The first serial number of every [`FENCE`] entries: small enough for a processor's cache,
-    /// so that a search among a million entries waits for memory a few times and not twenty.
-    fences: Arc<[SerialNumber]>,
-    /// Sorted by serial number.
-    entries: Arc<[RevokedEntry]>,
+    entries: RevokedEntries,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +104,8 @@ impl RevocationIndex {
         Self::default()
     }
 
-    /// With the full CRL of an issuer, in place of the one before. Events stay: a list may have
-    /// been issued before them.
+    /// With the full CRL of an issuer, in place of the one before; its entries are shared, not
+    /// copied. Events stay: a list may have been issued before them.
     ///
     /// # Errors
     /// Where a list with a higher number is known already.
@@ -314,28 +308,15 @@ impl Source {
 
 impl Base {
     fn new(crl: Crl) -> Self {
-        let (number, next_update) = (crl.number(), crl.next_update());
-        let entries: Arc<[_]> = crl.into_entries().into();
-        let fences = entries
-            .chunks(FENCE)
-            .filter_map(|chunk| Some(chunk.first()?.serial));
         Self {
-            number,
-            next_update,
-            fences: fences.collect(),
-            entries,
+            number: crl.number(),
+            next_update: crl.next_update(),
+            entries: crl.into_entries(),
         }
     }
 
     fn find(&self, serial: &SerialNumber) -> Option<Status> {
-        let fence = self
-            .fences
-            .partition_point(|first| first <= serial)
-            .checked_sub(1)?;
-        let chunk = self.entries.chunks(FENCE).nth(fence)?;
-        let at = chunk
-            .binary_search_by_key(serial, |entry| entry.serial)
-            .ok()?;
-        Some(Status::revoked(chunk.get(at)?.reason))
+        let entry = self.entries.find(serial)?;
+        Some(Status::revoked(entry.reason))
     }
 }

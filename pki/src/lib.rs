@@ -30,6 +30,7 @@ mod path_error;
 mod pem;
 mod rejection;
 mod revocation;
+mod revoked_entries;
 mod signature;
 mod signed;
 
