@@ -38,6 +38,9 @@ pub struct GatewayConfig {
     /// Globs of CRL files of other people's CAs.
     #[serde(default)]
     pub crl: Vec<Spanned<String>>,
+    /// Files with certificates and names that are refused, whatever their issuers say.
+    #[serde(default)]
+    pub deny: Vec<Spanned<PathBuf>>,
     /// What to do when the revocation status is not known any more. Must be written.
     pub when_stale: Option<Spanned<WhenStaleConfig>>,
     /// The host a client without SNI means. Without it such a client is refused.

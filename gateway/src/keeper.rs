@@ -126,7 +126,8 @@ impl Keeper {
     fn run(&mut self, commands: &Receiver<Command>) {
         let mut next_sweep = Instant::now();
         loop {
-            match commands.recv_timeout(POLL) {
+            let pause = if self.follow.is_reading() { SOON } else { POLL };
+            match commands.recv_timeout(pause) {
                 Ok(Command::Reload(reply)) => {
                     let outcome = self.reload();
                     // Nobody waits for the answer where the caller went away.
@@ -154,9 +155,9 @@ impl Keeper {
         if gate.is_of(&view) {
             return;
         }
-        let issuers_changed = changes
-            .iter()
-            .any(|change| matches!(change, Change::IssuersChanged));
+        let is_any = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+        let issuers_changed = is_any(|change| matches!(change, Change::IssuersChanged));
+        let deny_list_changed = is_any(|change| matches!(change, Change::DenyListChanged));
         let settings = &snapshot.settings;
         snapshot.gate.store(Arc::new(if issuers_changed {
             Gate::new(&settings.anchors, view, settings.when_stale)
@@ -164,9 +165,16 @@ impl Keeper {
             gate.with_view(view)
         }));
         self.cut(&snapshot.gate.load(), &changes, observed);
-        // A CRL or issuer names no certificate: whoever it concerns is found by looking.
-        if issuers_changed {
-            self.sweep();
+        // A CRL, issuer or deny list names no connection: whoever it concerns is found by looking.
+        if issuers_changed || deny_list_changed {
+            let connections_cut = self.sweep();
+            if deny_list_changed {
+                self.state.log.notice(&Notice::DenyList {
+                    entries: snapshot.gate.load().view().denied.len(),
+                    connections_cut,
+                    duration: observed.elapsed(),
+                });
+            }
         }
     }
 
@@ -185,7 +193,9 @@ impl Keeper {
                     serial,
                     common_name,
                 } => (CutReason::Held, issuer, serial, common_name),
-                Change::IssuersChanged | Change::TokensChanged => continue,
+                Change::IssuersChanged | Change::DenyListChanged | Change::TokensChanged => {
+                    continue;
+                }
             };
             let mut connections_cut = self.state.registry.cut(*issuer, *serial, reason);
             connections_cut += common_name
@@ -218,15 +228,15 @@ impl Keeper {
         })
     }
 
-    /// Expiry, staleness and clock jumps: the wall clock is asked again each time.
-    fn sweep(&self) {
+    /// Expiry, staleness and clock jumps: the wall clock is asked again each time. How many it cut.
+    fn sweep(&self) -> usize {
         let snapshot = self.state.snapshot();
         let gate = snapshot.gate.load();
         let now = UnixTime::now();
         self.state.registry.sweep(|subject| match subject {
             Subject::Path(path) => gate.recheck(path, now).err().map(|why| reason(&why)),
             Subject::Name(name) => gate.check_name(name, now).err().map(|why| why.cut_reason()),
-        });
+        })
     }
 
     fn report_alarms(&mut self) {
@@ -324,10 +334,13 @@ fn reason(rejection: &Rejection) -> CutReason {
         Rejection::Expired { .. } => CutReason::Expired,
         Rejection::Revoked { .. } => CutReason::Revoked,
         Rejection::Held { .. } => CutReason::Held,
+        Rejection::Denied { .. } => CutReason::Denied,
         _ => CutReason::NoLongerAccepted,
     }
 }
 
 /// How often the sources are looked at: a revocation takes effect within this time.
 const POLL: Duration = Duration::from_millis(50);
+/// How often it is looked whether a large file has been read.
+const SOON: Duration = Duration::from_millis(10);
 const SWEEP: Duration = Duration::from_secs(1);

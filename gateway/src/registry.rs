@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum CutReason {
     Revoked,
     Held,
+    /// On the operator's deny list.
+    Denied,
     Expired,
     /// A reload took the trust away, or the revocation source went stale.
     NoLongerAccepted,
@@ -34,6 +36,7 @@ impl CutReason {
         match self {
             Self::Revoked => "revoked",
             Self::Held => "held",
+            Self::Denied => "denied",
             Self::Expired => "expired",
             Self::NoLongerAccepted => "no_longer_accepted",
             Self::Idle => "idle",

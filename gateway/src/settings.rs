@@ -356,6 +356,11 @@ fn follow(
     let settings = FollowSettings {
         directories,
         crls: crls.collect(),
+        deny: config
+            .deny
+            .iter()
+            .map(|file| base.join(file.get_ref()))
+            .collect(),
         state,
         names: match config.behind_cloudflare {
             Some(_) => NamesUse::Needed,

@@ -9,6 +9,8 @@ mod admission;
 mod assertions;
 mod behind_cloudflare;
 mod certificates;
+mod crl_files;
+mod deny_list;
 mod deploy;
 mod downgrade;
 mod events;

@@ -5,10 +5,13 @@
 //! it said last stays in force until its CRLs run out; then `when_stale` decides.
 
 mod crl_files;
+mod deny;
+mod deny_files;
 mod marks;
 mod names;
 mod source;
 mod tokens;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,6 +23,9 @@ use postern_policy::{SerialNumber, TokenName};
 use rustls_pki_types::UnixTime;
 
 use crl_files::CrlFiles;
+use deny::DenyError;
+pub(crate) use deny::DenyList;
+use deny_files::DenyFiles;
 use marks::{Marking, MarksFile};
 pub(crate) use names::{NameRefusal, Names, NamesUse};
 use source::Source;
@@ -32,6 +38,8 @@ pub(crate) struct FollowSettings {
     pub(crate) directories: Vec<PathBuf>,
     /// Globs of CRL files of other people's CAs.
     pub(crate) crls: Vec<String>,
+    /// Files with what the operator refuses.
+    pub(crate) deny: Vec<PathBuf>,
     /// The gateway's state folder: what was seen last, per source.
     pub(crate) state: PathBuf,
     /// Whether names alone are ever gone by.
@@ -41,6 +49,8 @@ pub(crate) struct FollowSettings {
 /// One snapshot of everything the followed sources and CRL files say.
 #[derive(Default)]
 pub(crate) struct View {
+    /// What the operator refuses, whatever the sources say.
+    pub(crate) denied: DenyList,
     /// Revoked and held serials.
     pub(crate) index: RevocationIndex,
     /// The names that are refused where the serial is not known.
@@ -68,6 +78,8 @@ pub(crate) enum Change {
     },
     /// Anything that can change who is admitted and names no certificate: a CRL, the issuers.
     IssuersChanged,
+    /// The operator's deny list changed.
+    DenyListChanged,
     /// The set of tokens changed.
     TokensChanged,
 }
@@ -98,6 +110,9 @@ pub(crate) enum FollowError {
     /// A CRL is not to be believed.
     #[error("{path}: {why}")]
     Crl { path: PathBuf, why: CrlError },
+    /// A deny list with a line that is no entry.
+    #[error("{path}: {why}")]
+    Deny { path: PathBuf, why: DenyError },
     /// A CRL is older than one seen before.
     #[error(
         "{path}: CRL number {found} is lower than {known}, which was seen before: an old copy was put back"
@@ -127,6 +142,7 @@ pub(crate) enum FollowError {
 pub(crate) struct Follow {
     sources: Vec<Source>,
     crl_files: CrlFiles,
+    deny_files: DenyFiles,
     view: Arc<View>,
     alarm: Option<String>,
     now: UnixTime,
@@ -165,8 +181,9 @@ impl Follow {
             .collect::<Result<Vec<_>, _>>()?;
         let issuers = issuers(&sources, anchors);
         let marks = MarksFile::open(&settings.state, "crl-files", marking)?;
-        let crl_files = CrlFiles::load(&settings.crls, marks, &issuers)?;
-        let (view, duplicates) = view(&sources, &crl_files);
+        let crl_files = CrlFiles::load(&settings.crls, marks, issuers, now)?;
+        let deny_files = DenyFiles::load(&settings.deny)?;
+        let (view, duplicates) = view(&sources, &crl_files, &deny_files);
         if let Some(name) = duplicates.into_iter().next() {
             return Err(FollowError::DuplicateToken(name));
         }
@@ -174,6 +191,7 @@ impl Follow {
         Ok(Self {
             sources,
             crl_files,
+            deny_files,
             view,
             alarm: None,
             now,
@@ -182,25 +200,31 @@ impl Follow {
 
     /// Looks for news; synchronous, a `stat` per source when there is none.
     pub(crate) fn poll(&mut self, now: UnixTime) -> Vec<Change> {
-        // Globbing costs more than a `stat`, and lists are not how a revocation gets here fast.
-        let new_second = self.now.as_secs() != now.as_secs();
         self.now = now;
         let mut changes: Vec<Change> = self
             .sources
             .iter_mut()
             .flat_map(|source| source.poll(now))
             .collect();
-        if new_second && self.crl_files.poll() {
+        if self.crl_files.poll(now) {
             changes.push(Change::IssuersChanged);
         }
+        if self.deny_files.poll() {
+            changes.push(Change::DenyListChanged);
+        }
         if !changes.is_empty() {
-            let (view, duplicates) = view(&self.sources, &self.crl_files);
+            let (view, duplicates) = view(&self.sources, &self.crl_files, &self.deny_files);
             self.view = Arc::new(view);
             self.alarm = duplicates
                 .first()
                 .map(|name| FollowError::DuplicateToken(name.clone()).to_string());
         }
         changes
+    }
+
+    /// Whether a large file is being read: its news will be there soon.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.crl_files.is_reading() || self.deny_files.is_reading()
     }
 
     /// The view as of the last load or poll.
@@ -217,6 +241,7 @@ impl Follow {
             .map(|source| source.status(now))
             .collect();
         all.extend(self.crl_files.statuses(now));
+        all.extend(self.deny_files.statuses());
         if let (Some(first), Some(alarm)) = (all.first_mut(), &self.alarm) {
             first.alarm.get_or_insert_with(|| alarm.clone());
         }
@@ -236,7 +261,11 @@ fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
 }
 
 /// What all of them say together, and the tokens that two of them claim: those are nobody's.
-fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
+fn view(
+    sources: &[Source],
+    crl_files: &CrlFiles,
+    deny_files: &DenyFiles,
+) -> (View, Vec<TokenName>) {
     let mut index = RevocationIndex::new();
     let mut names = Names::default();
     let mut tokens = TokenTable::default();
@@ -252,6 +281,7 @@ fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
     let issuers = sources.iter().flat_map(Source::issuers).cloned().collect();
     (
         View {
+            denied: deny_files.list(),
             index,
             names,
             tokens,

@@ -33,6 +33,8 @@ pub(crate) enum NameRefusal {
     },
     #[error("a certificate of this name (serial {serial}) is on hold")]
     Held { serial: SerialNumber },
+    #[error("the name is on the deny list")]
+    Denied,
     #[error(
         "nobody who is followed tells which names are revoked, or what they say is out of date"
     )]
@@ -45,6 +47,7 @@ impl NameRefusal {
         match self {
             Self::Revoked { .. } => "revoked",
             Self::Held { .. } => "held",
+            Self::Denied => "denied",
             Self::Unknown => "revocation_unknown",
         }
     }
@@ -54,6 +57,7 @@ impl NameRefusal {
         match self {
             Self::Revoked { .. } => CutReason::Revoked,
             Self::Held { .. } => CutReason::Held,
+            Self::Denied => CutReason::Denied,
             Self::Unknown => CutReason::NoLongerAccepted,
         }
     }
