@@ -26,6 +26,8 @@ struct Source {
     events: HashMap<SerialNumber, Status>,
     /// Stale from here on, whatever the CRL says.
     fresh_until: Option<u64>,
+    /// Decides instead of what the caller says.
+    when_stale: Option<WhenStale>,
 }
 
 #[derive(Debug, Clone)]
@@ -152,11 +154,19 @@ impl RevocationIndex {
     }
 
     /// With a time after which the issuer counts as stale even where its CRL is current: for a
-    /// source that should have been heard of. `None` lifts it.
+    /// source that should have been heard of; and with what its staleness means, where that is
+    /// another matter than for others. `None` lifts either.
     #[must_use]
-    pub fn with_fresh_until(&self, issuer: IssuerId, fresh_until: Option<u64>) -> Self {
+    pub fn with_terms(
+        &self,
+        issuer: IssuerId,
+        fresh_until: Option<u64>,
+        when_stale: Option<WhenStale>,
+    ) -> Self {
         let mut index = self.clone();
-        index.source_mut(issuer).fresh_until = fresh_until;
+        let source = index.source_mut(issuer);
+        source.fresh_until = fresh_until;
+        source.when_stale = when_stale;
         index
     }
 
@@ -193,7 +203,7 @@ impl RevocationIndex {
     }
 
     /// Looks up the leaf and every intermediate under its issuer. `Revoked` and `Held` refuse
-    /// always; where nothing current is known, `when_stale` decides.
+    /// always; where nothing current is known, the issuer's own terms or else `when_stale` decide.
     ///
     /// # Errors
     /// The first certificate, counted from the leaf, that is not to be admitted.
@@ -240,12 +250,16 @@ impl RevocationIndex {
                 }),
                 RevocationStatus::NoSource => Some(Rejection::RevocationUnknown { issuer }),
             };
-            unknown = unknown.or(doubt);
+            unknown = unknown.or(match self.when_stale(issuer).unwrap_or(when_stale) {
+                WhenStale::Refuse => doubt,
+                WhenStale::Admit => None,
+            });
         }
-        match (unknown, when_stale) {
-            (Some(doubt), WhenStale::Refuse) => Err(doubt),
-            (Some(_), WhenStale::Admit) | (None, _) => Ok(()),
-        }
+        unknown.map_or(Ok(()), Err)
+    }
+
+    fn when_stale(&self, issuer: IssuerId) -> Option<WhenStale> {
+        self.issuers.get(&issuer)?.when_stale
     }
 
     /// Copied first where another index shares it.
