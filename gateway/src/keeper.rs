@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use postern_pki::Rejection;
 use postern_policy::CommonName;
@@ -137,6 +137,7 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.take_news();
+            self.end_expiring();
             if Instant::now() >= next_sweep {
                 self.sweep();
                 self.report_alarms();
@@ -157,6 +158,7 @@ impl Keeper {
         }
         let is_any = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
         let issuers_changed = is_any(|change| matches!(change, Change::IssuersChanged));
+        let lists_changed = is_any(|change| matches!(change, Change::ListsChanged));
         let deny_list_changed = is_any(|change| matches!(change, Change::DenyListChanged));
         let settings = &snapshot.settings;
         snapshot.gate.store(Arc::new(if issuers_changed {
@@ -165,8 +167,8 @@ impl Keeper {
             gate.with_view(view)
         }));
         self.cut(&snapshot.gate.load(), &changes, observed);
-        // A CRL, issuer or deny list names no connection: whoever it concerns is found by looking.
-        if issuers_changed || deny_list_changed {
+        // They name no connection: whoever they concern is found by looking.
+        if issuers_changed || lists_changed || deny_list_changed {
             let connections_cut = self.sweep();
             if deny_list_changed {
                 self.state.log.notice(&Notice::DenyList {
@@ -193,9 +195,11 @@ impl Keeper {
                     serial,
                     common_name,
                 } => (CutReason::Held, issuer, serial, common_name),
-                Change::IssuersChanged | Change::DenyListChanged | Change::TokensChanged => {
-                    continue;
-                }
+                Change::IssuersChanged
+                | Change::ListsChanged
+                | Change::DenyListChanged
+                | Change::TokensChanged
+                | Change::Heard => continue,
             };
             let mut connections_cut = self.state.registry.cut(*issuer, *serial, reason);
             connections_cut += common_name
@@ -228,7 +232,14 @@ impl Keeper {
         })
     }
 
-    /// Expiry, staleness and clock jumps: the wall clock is asked again each time. How many it cut.
+    /// By the wall clock, a little early: no connection outlives its certificate.
+    fn end_expiring(&self) {
+        let soon = SystemTime::now() + EARLY;
+        let since = soon.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.state.registry.cut_ending(since.as_secs());
+    }
+
+    /// Staleness and clock jumps: the wall clock is asked again each time. How many it cut.
     fn sweep(&self) -> usize {
         let snapshot = self.state.snapshot();
         let gate = snapshot.gate.load();
@@ -341,6 +352,8 @@ fn reason(rejection: &Rejection) -> CutReason {
 
 /// How often the sources are looked at: a revocation takes effect within this time.
 const POLL: Duration = Duration::from_millis(50);
+/// A poll and some.
+const EARLY: Duration = Duration::from_millis(80);
 /// How often it is looked whether a large file has been read.
 const SOON: Duration = Duration::from_millis(10);
 const SWEEP: Duration = Duration::from_secs(1);

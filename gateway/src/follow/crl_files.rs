@@ -9,23 +9,35 @@ use postern_pki::{Certificate, Crl, crls_from_pem_or_der};
 use rustls_pki_types::UnixTime;
 
 use super::marks::{Marks, MarksFile};
+use super::terms::{SourceSettings, Terms};
 use super::watched::{Reader, WatchedFile};
 use super::{FollowError, SourceStatus};
 
 /// The files that the globs mean, as they were when they were last good.
 pub(super) struct CrlFiles {
-    globs: Vec<String>,
+    globs: Vec<SourceSettings>,
     reader: Reader<Vec<Crl>>,
-    files: BTreeMap<PathBuf, WatchedFile<Vec<Crl>>>,
+    files: BTreeMap<PathBuf, CrlFile>,
     marks: MarksFile,
     /// The second in which the globs were last followed.
     listed_at: u64,
     alarm: Option<String>,
 }
 
+struct CrlFile {
+    terms: Terms,
+    file: WatchedFile<Vec<Crl>>,
+}
+
+impl CrlFile {
+    fn crls(&self) -> impl Iterator<Item = &Crl> {
+        self.file.content().into_iter().flatten()
+    }
+}
+
 impl CrlFiles {
     pub(super) fn load(
-        globs: &[String],
+        globs: &[SourceSettings],
         marks: MarksFile,
         issuers: Vec<Certificate>,
         now: UnixTime,
@@ -39,10 +51,10 @@ impl CrlFiles {
             listed_at: now.as_secs(),
             alarm: None,
         };
-        for path in files.paths()? {
+        for (path, terms) in files.paths()? {
             let file = WatchedFile::open(path.clone(), Arc::clone(&files.reader))?;
-            let crls = file.content().into_iter().flatten();
-            refuse_older(&path, crls, files.marks.kept())?;
+            let file = CrlFile { terms, file };
+            refuse_older(&path, file.crls(), files.marks.kept())?;
             files.files.insert(path, file);
         }
         files.keep_marks()?;
@@ -62,31 +74,32 @@ impl CrlFiles {
         let marks = self.marks.kept();
         let mut changed = false;
         for (path, file) in &mut self.files {
-            changed |= file.poll(|crls| refuse_older(path, crls, marks));
+            changed |= file.file.poll(|crls| refuse_older(path, crls, marks));
         }
         changed
     }
 
     pub(super) fn is_reading(&self) -> bool {
-        self.files.values().any(WatchedFile::is_being_read)
+        self.files.values().any(|file| file.file.is_being_read())
     }
 
-    pub(super) fn crls(&self) -> impl Iterator<Item = &Crl> {
-        self.files
-            .values()
-            .filter_map(WatchedFile::content)
-            .flatten()
+    /// Each list, and what is asked of the file it is in.
+    pub(super) fn crls(&self) -> impl Iterator<Item = (&Crl, Terms)> {
+        let files = self.files.values();
+        files.flat_map(|file| file.crls().map(|crl| (crl, file.terms)))
     }
 
     pub(super) fn statuses(&self, now: UnixTime) -> impl Iterator<Item = SourceStatus> {
         self.files.iter().map(move |(path, file)| {
-            let crls = file.content().into_iter().flatten();
-            let newest = crls.map(Crl::this_update).max();
-            let alarm = file.alarm().map(str::to_owned);
+            // A file with several is as old as the oldest of them.
+            let heard = file.crls().map(Crl::this_update).min();
+            let age = heard.map(|at| Duration::from_secs(now.as_secs().saturating_sub(at)));
+            let alarm = file.file.alarm().map(str::to_owned);
+            let alarm = alarm.or_else(|| self.alarm.clone());
             SourceStatus {
                 name: path.display().to_string(),
-                age: newest.map(|at| Duration::from_secs(now.as_secs().saturating_sub(at))),
-                alarm: alarm.or_else(|| self.alarm.clone()),
+                age,
+                alarm: alarm.or_else(|| file.terms.alarm(age?)),
             }
         })
     }
@@ -94,18 +107,19 @@ impl CrlFiles {
     /// Files that the globs mean now and did not before. One that is gone stays in force, and
     /// says in its alarm that it cannot be read.
     fn list(&mut self) -> Result<(), FollowError> {
-        for path in self.paths()? {
+        for (path, terms) in self.paths()? {
             let reader = &self.reader;
-            self.files
-                .entry(path.clone())
-                .or_insert_with(|| WatchedFile::appeared(path, Arc::clone(reader)));
+            self.files.entry(path.clone()).or_insert_with(|| CrlFile {
+                terms,
+                file: WatchedFile::appeared(path, Arc::clone(reader)),
+            });
         }
         Ok(())
     }
 
     fn keep_marks(&mut self) -> Result<(), FollowError> {
         let mut marks: Marks = self.marks.kept().clone();
-        for crl in self.crls() {
+        for (crl, _) in self.crls() {
             let number = u64::try_from(crl.number()).unwrap_or(u64::MAX);
             let mark = marks.crls.entry(crl.issuer()).or_default();
             *mark = number.max(*mark);
@@ -113,16 +127,17 @@ impl CrlFiles {
         self.marks.keep(&marks)
     }
 
-    fn paths(&self) -> Result<Vec<PathBuf>, FollowError> {
+    fn paths(&self) -> Result<Vec<(PathBuf, Terms)>, FollowError> {
         let mut paths = Vec::new();
-        for pattern in &self.globs {
+        for SourceSettings { path, terms } in &self.globs {
+            let pattern = path.display().to_string();
             let bad = |why: String| FollowError::Glob {
                 glob: pattern.clone(),
                 why,
             };
             let before = paths.len();
-            for path in glob::glob(pattern).map_err(|why| bad(why.to_string()))? {
-                paths.push(path.map_err(|why| bad(why.to_string()))?);
+            for path in glob::glob(&pattern).map_err(|why| bad(why.to_string()))? {
+                paths.push((path.map_err(|why| bad(why.to_string()))?, *terms));
             }
             // A glob may match nothing yet; a file that is named must be there.
             if paths.len() == before && !pattern.contains(['*', '?', '[']) {

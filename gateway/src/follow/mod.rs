@@ -9,7 +9,9 @@ mod deny;
 mod deny_files;
 mod marks;
 mod names;
+mod published;
 mod source;
+mod terms;
 mod tokens;
 mod watched;
 
@@ -29,17 +31,21 @@ use deny_files::DenyFiles;
 use marks::{Marking, MarksFile};
 pub(crate) use names::{NameRefusal, Names, NamesUse};
 use source::Source;
+use terms::IssuerTerms;
+pub(crate) use terms::{SourceSettings, Terms};
 pub(crate) use tokens::{TokenEntry, TokenTable};
 
 /// What to follow; checked settings, absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FollowSettings {
     /// Published directories of CAs.
-    pub(crate) directories: Vec<PathBuf>,
+    pub(crate) directories: Vec<SourceSettings>,
     /// Globs of CRL files of other people's CAs.
-    pub(crate) crls: Vec<String>,
+    pub(crate) crls: Vec<SourceSettings>,
     /// Files with what the operator refuses.
     pub(crate) deny: Vec<PathBuf>,
+    /// Intermediates that complete chains and may sign CRLs, and are not trusted by themselves.
+    pub(crate) issuers: Vec<Certificate>,
     /// The gateway's state folder: what was seen last, per source.
     pub(crate) state: PathBuf,
     /// Whether names alone are ever gone by.
@@ -76,8 +82,12 @@ pub(crate) enum Change {
         serial: SerialNumber,
         common_name: Option<String>,
     },
-    /// Anything that can change who is admitted and names no certificate: a CRL, the issuers.
+    /// Who may issue changed.
     IssuersChanged,
+    /// Something that can change who is admitted and names no certificate: a CRL, a release.
+    ListsChanged,
+    /// Nothing but that the source was heard of.
+    Heard,
     /// The operator's deny list changed.
     DenyListChanged,
     /// The set of tokens changed.
@@ -89,7 +99,7 @@ pub(crate) enum Change {
 pub(crate) struct SourceStatus {
     /// Directory or CRL file.
     pub(crate) name: String,
-    /// How long ago its newest CRL was made.
+    /// How long ago its newest CRL was made, or the last entry of its journal.
     pub(crate) age: Option<Duration>,
     /// What is wrong with it now.
     pub(crate) alarm: Option<String>,
@@ -143,6 +153,7 @@ pub(crate) struct Follow {
     sources: Vec<Source>,
     crl_files: CrlFiles,
     deny_files: DenyFiles,
+    issuers: Vec<Certificate>,
     view: Arc<View>,
     alarm: Option<String>,
     now: UnixTime,
@@ -179,23 +190,25 @@ impl Follow {
             .iter()
             .map(|directory| Source::open(directory, settings, marking, anchors, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let issuers = issuers(&sources, anchors);
+        let signers = signers(&sources, &settings.issuers, anchors);
         let marks = MarksFile::open(&settings.state, "crl-files", marking)?;
-        let crl_files = CrlFiles::load(&settings.crls, marks, issuers, now)?;
+        let crl_files = CrlFiles::load(&settings.crls, marks, signers, now)?;
         let deny_files = DenyFiles::load(&settings.deny)?;
-        let (view, duplicates) = view(&sources, &crl_files, &deny_files);
-        if let Some(name) = duplicates.into_iter().next() {
-            return Err(FollowError::DuplicateToken(name));
-        }
-        let view = Arc::new(view);
-        Ok(Self {
+        let mut follow = Self {
             sources,
             crl_files,
             deny_files,
-            view,
+            issuers: settings.issuers.clone(),
+            view: Arc::default(),
             alarm: None,
             now,
-        })
+        };
+        let (view, duplicates) = follow.look_at_all();
+        if let Some(name) = duplicates.into_iter().next() {
+            return Err(FollowError::DuplicateToken(name));
+        }
+        follow.view = Arc::new(view);
+        Ok(follow)
     }
 
     /// Looks for news; synchronous, a `stat` per source when there is none.
@@ -207,19 +220,50 @@ impl Follow {
             .flat_map(|source| source.poll(now))
             .collect();
         if self.crl_files.poll(now) {
-            changes.push(Change::IssuersChanged);
+            changes.push(Change::ListsChanged);
         }
         if self.deny_files.poll() {
             changes.push(Change::DenyListChanged);
         }
         if !changes.is_empty() {
-            let (view, duplicates) = view(&self.sources, &self.crl_files, &self.deny_files);
+            let (view, duplicates) = self.look_at_all();
             self.view = Arc::new(view);
             self.alarm = duplicates
                 .first()
                 .map(|name| FollowError::DuplicateToken(name.clone()).to_string());
         }
         changes
+    }
+
+    /// What all of them say together, and the tokens that two of them claim: those are nobody's.
+    fn look_at_all(&self) -> (View, Vec<TokenName>) {
+        let mut index = RevocationIndex::new();
+        let mut terms = IssuerTerms::default();
+        let mut names = Names::default();
+        let mut tokens = TokenTable::default();
+        for source in &self.sources {
+            index = source.add_to(index, &mut terms);
+            source.add_names_to(&mut names);
+            tokens.add(source.tokens());
+        }
+        for (crl, asked) in self.crl_files.crls() {
+            index = with_newest(index, crl);
+            terms.add(
+                crl.issuer(),
+                asked,
+                crl.this_update().min(self.now.as_secs()),
+            );
+        }
+        let duplicates = tokens.remove_duplicates();
+        let followed = self.sources.iter().flat_map(Source::issuers);
+        let view = View {
+            denied: self.deny_files.list(),
+            index: terms.apply(index),
+            names,
+            tokens,
+            issuers: followed.chain(&self.issuers).cloned().collect(),
+        };
+        (view, duplicates)
     }
 
     /// Whether a large file is being read: its news will be there soon.
@@ -249,46 +293,12 @@ impl Follow {
     }
 }
 
-/// Whoever may have signed a CRL we are given: our anchors, and the issuers of followed CAs.
-fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
+/// Whoever may have signed a CRL we are given: our anchors, the issuers of followed CAs, and those
+/// that the operator gave us.
+fn signers(sources: &[Source], given: &[Certificate], anchors: &TrustAnchors) -> Vec<Certificate> {
     let followed = sources.iter().flat_map(Source::issuers);
-    anchors
-        .certificates()
-        .iter()
-        .chain(followed)
-        .cloned()
-        .collect()
-}
-
-/// What all of them say together, and the tokens that two of them claim: those are nobody's.
-fn view(
-    sources: &[Source],
-    crl_files: &CrlFiles,
-    deny_files: &DenyFiles,
-) -> (View, Vec<TokenName>) {
-    let mut index = RevocationIndex::new();
-    let mut names = Names::default();
-    let mut tokens = TokenTable::default();
-    for source in sources {
-        index = source.add_to(index);
-        source.add_names_to(&mut names);
-        tokens.add(source.tokens());
-    }
-    for crl in crl_files.crls() {
-        index = with_newest(index, crl);
-    }
-    let duplicates = tokens.remove_duplicates();
-    let issuers = sources.iter().flat_map(Source::issuers).cloned().collect();
-    (
-        View {
-            denied: deny_files.list(),
-            index,
-            names,
-            tokens,
-            issuers,
-        },
-        duplicates,
-    )
+    let all = anchors.certificates().iter().chain(followed).chain(given);
+    all.cloned().collect()
 }
 
 /// Of two lists of one issuer the newer one counts, whichever source has it.
