@@ -5,6 +5,7 @@
 
 mod assertions;
 mod cloudflare;
+mod source;
 
 use std::path::PathBuf;
 
@@ -13,6 +14,7 @@ use toml::Spanned;
 
 pub use self::assertions::AssertionsConfig;
 pub use self::cloudflare::{BehindCloudflareConfig, IdentityConfig, OriginPullConfig, PeerConfig};
+pub use self::source::SourceConfig;
 
 /// `[gateway]`.
 #[derive(Clone, Debug, Deserialize)]
@@ -32,12 +34,19 @@ pub struct GatewayConfig {
     pub metrics: Option<Spanned<String>>,
     /// Certificates that client certificates must lead to, PEM.
     pub trust: Vec<Spanned<PathBuf>>,
+    /// Intermediate certificates that complete chains and may sign CRLs, PEM. Not trusted: each
+    /// leads to one in `trust`.
+    #[serde(default)]
+    pub issuers: Vec<Spanned<PathBuf>>,
     /// Published directories of CAs (`HOME/public`).
     #[serde(default)]
-    pub follow: Vec<Spanned<String>>,
+    pub follow: Vec<Spanned<SourceConfig>>,
     /// Globs of CRL files of other people's CAs.
     #[serde(default)]
-    pub crl: Vec<Spanned<String>>,
+    pub crl: Vec<Spanned<SourceConfig>>,
+    /// Files with certificates and names that are refused, whatever their issuers say.
+    #[serde(default)]
+    pub deny: Vec<Spanned<PathBuf>>,
     /// What to do when the revocation status is not known any more. Must be written.
     pub when_stale: Option<Spanned<WhenStaleConfig>>,
     /// The host a client without SNI means. Without it such a client is refused.

@@ -8,7 +8,7 @@ use std::fmt;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use postern_pki::Rejection;
 use postern_policy::CommonName;
@@ -126,7 +126,8 @@ impl Keeper {
     fn run(&mut self, commands: &Receiver<Command>) {
         let mut next_sweep = Instant::now();
         loop {
-            match commands.recv_timeout(POLL) {
+            let pause = if self.follow.is_reading() { SOON } else { POLL };
+            match commands.recv_timeout(pause) {
                 Ok(Command::Reload(reply)) => {
                     let outcome = self.reload();
                     // Nobody waits for the answer where the caller went away.
@@ -136,6 +137,7 @@ impl Keeper {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.take_news();
+            self.end_expiring();
             if Instant::now() >= next_sweep {
                 self.sweep();
                 self.report_alarms();
@@ -154,9 +156,10 @@ impl Keeper {
         if gate.is_of(&view) {
             return;
         }
-        let issuers_changed = changes
-            .iter()
-            .any(|change| matches!(change, Change::IssuersChanged));
+        let is_any = |wanted: fn(&Change) -> bool| changes.iter().any(wanted);
+        let issuers_changed = is_any(|change| matches!(change, Change::IssuersChanged));
+        let lists_changed = is_any(|change| matches!(change, Change::ListsChanged));
+        let deny_list_changed = is_any(|change| matches!(change, Change::DenyListChanged));
         let settings = &snapshot.settings;
         snapshot.gate.store(Arc::new(if issuers_changed {
             Gate::new(&settings.anchors, view, settings.when_stale)
@@ -164,9 +167,16 @@ impl Keeper {
             gate.with_view(view)
         }));
         self.cut(&snapshot.gate.load(), &changes, observed);
-        // A CRL or issuer names no certificate: whoever it concerns is found by looking.
-        if issuers_changed {
-            self.sweep();
+        // They name no connection: whoever they concern is found by looking.
+        if issuers_changed || lists_changed || deny_list_changed {
+            let connections_cut = self.sweep();
+            if deny_list_changed {
+                self.state.log.notice(&Notice::DenyList {
+                    entries: snapshot.gate.load().view().denied.len(),
+                    connections_cut,
+                    duration: observed.elapsed(),
+                });
+            }
         }
     }
 
@@ -185,7 +195,11 @@ impl Keeper {
                     serial,
                     common_name,
                 } => (CutReason::Held, issuer, serial, common_name),
-                Change::IssuersChanged | Change::TokensChanged => continue,
+                Change::IssuersChanged
+                | Change::ListsChanged
+                | Change::DenyListChanged
+                | Change::TokensChanged
+                | Change::Heard => continue,
             };
             let mut connections_cut = self.state.registry.cut(*issuer, *serial, reason);
             connections_cut += common_name
@@ -218,15 +232,22 @@ impl Keeper {
         })
     }
 
-    /// Expiry, staleness and clock jumps: the wall clock is asked again each time.
-    fn sweep(&self) {
+    /// By the wall clock, a little early: no connection outlives its certificate.
+    fn end_expiring(&self) {
+        let soon = SystemTime::now() + EARLY;
+        let since = soon.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.state.registry.cut_ending(since.as_secs());
+    }
+
+    /// Staleness and clock jumps: the wall clock is asked again each time. How many it cut.
+    fn sweep(&self) -> usize {
         let snapshot = self.state.snapshot();
         let gate = snapshot.gate.load();
         let now = UnixTime::now();
         self.state.registry.sweep(|subject| match subject {
             Subject::Path(path) => gate.recheck(path, now).err().map(|why| reason(&why)),
             Subject::Name(name) => gate.check_name(name, now).err().map(|why| why.cut_reason()),
-        });
+        })
     }
 
     fn report_alarms(&mut self) {
@@ -324,10 +345,15 @@ fn reason(rejection: &Rejection) -> CutReason {
         Rejection::Expired { .. } => CutReason::Expired,
         Rejection::Revoked { .. } => CutReason::Revoked,
         Rejection::Held { .. } => CutReason::Held,
+        Rejection::Denied { .. } => CutReason::Denied,
         _ => CutReason::NoLongerAccepted,
     }
 }
 
 /// How often the sources are looked at: a revocation takes effect within this time.
 const POLL: Duration = Duration::from_millis(50);
+/// A poll and some.
+const EARLY: Duration = Duration::from_millis(80);
+/// How often it is looked whether a large file has been read.
+const SOON: Duration = Duration::from_millis(10);
 const SWEEP: Duration = Duration::from_secs(1);

@@ -59,7 +59,7 @@ pub use crate::check::{
 };
 pub use crate::config::{
     AssertionsConfig, BehindCloudflareConfig, GatewayConfig, IdentityConfig, LimitsConfig,
-    OriginPullConfig, PeerConfig, WhenStaleConfig,
+    OriginPullConfig, PeerConfig, SourceConfig, WhenStaleConfig,
 };
 pub use crate::event::{EventTarget, OpenEventsError};
 pub use crate::examine::{TokenStanding, examine, token_standing};

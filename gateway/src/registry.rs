@@ -6,7 +6,7 @@
 //! either the cut finds the connection or the connection finds the new index.
 
 use std::borrow::Borrow;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -19,6 +19,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) enum CutReason {
     Revoked,
     Held,
+    /// On the operator's deny list.
+    Denied,
     Expired,
     /// A reload took the trust away, or the revocation source went stale.
     NoLongerAccepted,
@@ -34,6 +36,7 @@ impl CutReason {
         match self {
             Self::Revoked => "revoked",
             Self::Held => "held",
+            Self::Denied => "denied",
             Self::Expired => "expired",
             Self::NoLongerAccepted => "no_longer_accepted",
             Self::Idle => "idle",
@@ -110,6 +113,8 @@ struct Inner {
     live: HashMap<u64, Arc<Live>>,
     by_link: HashMap<(IssuerId, SerialNumber), HashSet<u64>>,
     by_name: HashMap<String, HashSet<u64>>,
+    /// By the last second in which the path is valid.
+    by_end: BTreeSet<(u64, u64)>,
 }
 
 impl Registry {
@@ -124,6 +129,7 @@ impl Registry {
                 for link in path.links() {
                     inner.by_link.entry(link).or_default().insert(id);
                 }
+                inner.by_end.insert((path.not_after(), id));
             }
             Subject::Name(name) => {
                 let name = name.as_str().to_owned();
@@ -142,13 +148,23 @@ impl Registry {
     /// a request that has ended is not cut, nor the next one on its connection.
     pub(crate) fn cut(&self, issuer: IssuerId, serial: SerialNumber, reason: CutReason) -> usize {
         let inner = self.lock();
-        inner.cut(inner.by_link.get(&(issuer, serial)), reason)
+        let ids = inner.by_link.get(&(issuer, serial));
+        inner.cut(ids.into_iter().flatten(), reason)
     }
 
     /// Cuts everything that runs under this name.
     pub(crate) fn cut_name(&self, name: &str, reason: CutReason) -> usize {
         let inner = self.lock();
-        inner.cut(inner.by_name.get(name), reason)
+        let ids = inner.by_name.get(name);
+        inner.cut(ids.into_iter().flatten(), reason)
+    }
+
+    /// Cuts everything whose last second has begun at `second`; how many those were. Cheap where
+    /// nothing has.
+    pub(crate) fn cut_ending(&self, second: u64) -> usize {
+        let inner = self.lock();
+        let ending = inner.by_end.range(..=(second, u64::MAX));
+        inner.cut(ending.map(|(_, id)| id), CutReason::Expired)
     }
 
     /// Looks at everyone live again and cuts those that `recheck` gives a reason for.
@@ -164,7 +180,14 @@ impl Registry {
                 inner.live.contains_key(id) && live.cut.now(reason)
             })
         };
-        live.iter().filter(cut).count()
+        // Others may run in between: this is long where many are connected, and they wait for
+        // answers.
+        let chunk_cut = |chunk: &[(u64, Arc<Live>)]| {
+            let count = chunk.iter().filter(cut).count();
+            std::thread::yield_now();
+            count
+        };
+        live.chunks(SWEPT_AT_ONCE).map(chunk_cut).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -172,9 +195,12 @@ impl Registry {
     }
 }
 
+/// Some hundred microseconds' worth of looking up.
+const SWEPT_AT_ONCE: usize = 256;
+
 impl Inner {
-    fn cut(&self, ids: Option<&HashSet<u64>>, reason: CutReason) -> usize {
-        let live = ids.into_iter().flatten().filter_map(|id| self.live.get(id));
+    fn cut<'a>(&self, ids: impl Iterator<Item = &'a u64>, reason: CutReason) -> usize {
+        let live = ids.filter_map(|id| self.live.get(id));
         live.filter(|live| live.cut.now(reason)).count()
     }
 }
@@ -196,6 +222,7 @@ impl Drop for Registered {
                 for link in path.links() {
                     leave(&mut inner.by_link, &link, self.id);
                 }
+                inner.by_end.remove(&(path.not_after(), self.id));
             }
             Subject::Name(name) => leave(&mut inner.by_name, name.as_str(), self.id),
         }
@@ -299,7 +326,25 @@ mod tests {
         let (issuer, serial) = path.links().next().unwrap();
         assert_eq!(registry.cut(issuer, serial, CutReason::Held), 0);
         let inner = registry.lock();
-        assert!(inner.by_link.is_empty() && inner.by_name.is_empty());
+        assert!(inner.by_link.is_empty() && inner.by_name.is_empty() && inner.by_end.is_empty());
         assert_eq!(cut.reason(), None);
+    }
+
+    #[test]
+    fn a_connection_ends_as_the_last_second_of_its_path_begins() {
+        let pki = TestPki::new();
+        let registry = Arc::new(Registry::default());
+        let path = path(&pki, "device-1");
+        let end = path.not_after();
+        let (certificate, request) = (Arc::new(Cut::default()), Arc::new(Cut::default()));
+        let _guards = [
+            registry.register(Subject::Path(path), &certificate),
+            registry.register(name("device-1"), &request),
+        ];
+        assert_eq!(registry.cut_ending(end - 1), 0);
+        assert_eq!(registry.cut_ending(end), 1);
+        assert_eq!(registry.cut_ending(end), 0);
+        assert_eq!(certificate.reason(), Some(CutReason::Expired));
+        assert_eq!(request.reason(), None);
     }
 }

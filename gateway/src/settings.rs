@@ -8,6 +8,7 @@ mod cloudflare;
 mod files;
 mod limits;
 mod listen;
+mod sources;
 mod tickets;
 mod upstreams;
 
@@ -30,9 +31,9 @@ pub(crate) use self::limits::Limits;
 pub use self::listen::ListenAddress;
 pub(crate) use self::tickets::TicketSettings;
 use crate::cloudflare::BehindCloudflare;
-use crate::config::{GatewayConfig, PeerConfig, WhenStaleConfig};
+use crate::config::{GatewayConfig, PeerConfig};
 use crate::event::EventTarget;
-use crate::follow::{FollowSettings, NamesUse};
+use crate::follow::FollowSettings;
 use crate::upstream::UpstreamTls;
 
 /// What the gateway runs on; made by [`Settings::load`] only.
@@ -87,8 +88,9 @@ impl Settings {
         let server_key = keep(server_key(&config, base), &mut errors);
         let tickets = keep(TicketSettings::load(&config, base), &mut errors);
         let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
-        let follow = keep(follow(&config, base, state.clone()), &mut errors);
-        let when_stale = keep(when_stale(config.when_stale.as_ref()), &mut errors);
+        let follow = sources::follow(&config, base, state.clone(), anchors.as_ref());
+        let follow = keep(follow, &mut errors);
+        let when_stale = keep(sources::when_stale(config.when_stale.as_ref()), &mut errors);
         let default_host = keep(
             default_host(config.default_host.as_ref(), &applications),
             &mut errors,
@@ -288,21 +290,6 @@ fn needs_a_tunnel(
     }
 }
 
-fn when_stale(value: Option<&Spanned<WhenStaleConfig>>) -> Result<WhenStale, Vec<ConfigError>> {
-    match value.map(Spanned::get_ref) {
-        Some(WhenStaleConfig::Refuse) => Ok(WhenStale::Refuse),
-        Some(WhenStaleConfig::Admit) => Ok(WhenStale::Admit),
-        None => Err(vec![ConfigError {
-            span: None,
-            message: "`[gateway]` does not say what happens when revocation is not known"
-                .to_owned(),
-            hint: Some(
-                "write when_stale = \"refuse\" (safe: clients are refused) or \"admit\"".to_owned(),
-            ),
-        }]),
-    }
-}
-
 fn default_host(
     value: Option<&Spanned<String>>,
     applications: &ApplicationSet,
@@ -327,54 +314,8 @@ fn default_host(
     }
 }
 
-fn follow(
-    config: &GatewayConfig,
-    base: &Path,
-    state: PathBuf,
-) -> Result<FollowSettings, Vec<ConfigError>> {
-    let mut errors = Vec::new();
-    let mut directories = Vec::new();
-    for source in &config.follow {
-        if source.get_ref().contains("://") {
-            let message = format!("cannot follow {:?} over the network yet", source.get_ref());
-            errors.extend(error(source, message, FOLLOW_HINT));
-            continue;
-        }
-        let directory = base.join(source.get_ref());
-        if directory.is_dir() {
-            directories.push(directory);
-        } else {
-            let message = format!("`follow` names {}, which is no folder", directory.display());
-            errors.extend(error(
-                source,
-                message,
-                "give the `public` folder of a CA's home",
-            ));
-        }
-    }
-    let crls = config
-        .crl
-        .iter()
-        .map(|glob| base.join(glob.get_ref()).display().to_string());
-    let settings = FollowSettings {
-        directories,
-        crls: crls.collect(),
-        state,
-        names: match config.behind_cloudflare {
-            Some(_) => NamesUse::Needed,
-            None => NamesUse::Unused,
-        },
-    };
-    if errors.is_empty() {
-        Ok(settings)
-    } else {
-        Err(errors)
-    }
-}
-
 const METRICS_HINT: &str =
     "write metrics = \"127.0.0.1:9464\"; a collector elsewhere gets there by a tunnel or a sidecar";
 const DRAIN: Duration = Duration::from_secs(30);
 const HOST_HINT: &str =
     "give one of the applications' hosts, or leave it out to refuse such clients";
-const FOLLOW_HINT: &str = "https:// comes with `ca serve`; until then give a folder";

@@ -75,27 +75,36 @@ impl Gate {
     ) -> Result<Shown, Rejection> {
         let verify = || self.verifier.verify(chain, now);
         let shown = self.paths.find_or(chain, now, verify)?;
-        self.view.index.check(shown.path(), self.when_stale, now)?;
+        self.check_standing(shown.path(), now)?;
         Ok(shown)
     }
 
-    /// Whether a path that was accepted earlier still is: time and revocation only.
+    /// Whether a path that was accepted earlier still is: time, deny list and revocation only.
     pub(crate) fn recheck(&self, path: &VerifiedPath, now: UnixTime) -> Result<(), Rejection> {
         check_validity(path, now.as_secs())?;
+        self.check_standing(path, now)
+    }
+
+    /// What the operator says of it, then what its issuers say.
+    fn check_standing(&self, path: &VerifiedPath, now: UnixTime) -> Result<(), Rejection> {
+        self.view.denied.check(path)?;
         self.view.index.check(path, self.when_stale, now)
     }
 
-    /// As [`recheck`](Self::recheck), for what a ticket keeps of a path: revocation only.
+    /// As [`recheck`](Self::recheck), for what a ticket keeps of a path: serial numbers only. The
+    /// rest is looked at when the handshake is done.
     pub(crate) fn check_links(
         &self,
-        links: impl IntoIterator<Item = (IssuerId, SerialNumber)>,
+        links: impl IntoIterator<Item = (IssuerId, SerialNumber)> + Clone,
         now: UnixTime,
     ) -> Result<(), Rejection> {
+        self.view.denied.check_links(links.clone())?;
         self.view.index.check_links(links, self.when_stale, now)
     }
 
     /// Whether a name that somebody else verified is to be believed.
     pub(crate) fn check_name(&self, name: &CommonName, now: UnixTime) -> Result<(), NameRefusal> {
+        self.view.denied.check_name(name)?;
         self.view.names.check(name, self.when_stale, now)
     }
 
@@ -294,6 +303,7 @@ fn alert_for(rejection: &Rejection) -> CertificateError {
         | Rejection::PathLength
         | Rejection::NameConstraints
         | Rejection::PathTooComplex
+        | Rejection::Denied { .. }
         | Rejection::Profile { .. }
         | Rejection::Path { .. } => CertificateError::ApplicationVerificationFailure,
     }

@@ -7,6 +7,7 @@ use crate::crl_parse::{Parts, read_entries};
 use crate::der::NotDer;
 use crate::facts::sha256;
 use crate::revocation::RevocationReason;
+use crate::revoked_entries::RevokedEntries;
 use crate::signature::{SignatureError, verify_signature};
 use crate::{Certificate, IssuerId};
 
@@ -28,7 +29,7 @@ pub struct Crl {
     number: u128,
     this_update: u64,
     next_update: u64,
-    entries: Vec<RevokedEntry>,
+    entries: RevokedEntries,
     sha256: Fingerprint,
 }
 
@@ -186,7 +187,7 @@ impl Crl {
             number: parts.number,
             this_update: parts.this_update,
             next_update: parts.next_update,
-            entries: read_entries(parts.entries)?,
+            entries: RevokedEntries::sorted(read_entries(parts.entries)?),
             sha256: sha256(der),
         })
     }
@@ -213,11 +214,11 @@ impl Crl {
 
     /// The revoked certificates, sorted by serial number, each once.
     pub fn entries(&self) -> &[RevokedEntry] {
-        &self.entries
+        self.entries.as_slice()
     }
 
-    /// The revoked certificates, without copying.
-    pub(crate) fn into_entries(self) -> Vec<RevokedEntry> {
+    /// The same, searchable and without copying.
+    pub(crate) fn into_entries(self) -> RevokedEntries {
         self.entries
     }
 

@@ -203,7 +203,6 @@ pub(crate) fn read_entries(octets: &[u8]) -> Result<Vec<RevokedEntry>, CrlError>
         )
     });
     entries.dedup_by_key(|entry| entry.serial);
-    entries.shrink_to_fit();
     Ok(entries)
 }
 

@@ -7,10 +7,8 @@ use postern_policy::SerialNumber;
 use rustls_pki_types::UnixTime;
 use thiserror::Error;
 
-use crate::{Crl, IssuerId, PathRole, Rejection, RevocationReason, RevokedEntry, VerifiedPath};
-
-/// How many entries lie between two fences.
-const FENCE: usize = 64;
+use crate::revoked_entries::RevokedEntries;
+use crate::{Crl, IssuerId, PathRole, Rejection, RevocationReason, VerifiedPath};
 
 /// What is known of revocations. A value: updating gives a new one, which shares what did not
 /// change, so that readers keep the one they hold.
@@ -28,17 +26,15 @@ struct Source {
     events: HashMap<SerialNumber, Status>,
     /// Stale from here on, whatever the CRL says.
     fresh_until: Option<u64>,
+    /// Decides instead of what the caller says.
+    when_stale: Option<WhenStale>,
 }
 
 #[derive(Debug, Clone)]
 struct Base {
     number: u128,
     next_update: u64,
-    /// The first serial number of every [`FENCE`] entries: small enough for a processor's cache,
-    /// so that a search among a million entries waits for memory a few times and not twenty.
-    fences: Arc<[SerialNumber]>,
-    /// Sorted by serial number.
-    entries: Arc<[RevokedEntry]>,
+    entries: RevokedEntries,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +106,8 @@ impl RevocationIndex {
         Self::default()
     }
 
-    /// With the full CRL of an issuer, in place of the one before. Events stay: a list may have
-    /// been issued before them.
+    /// With the full CRL of an issuer, in place of the one before; its entries are shared, not
+    /// copied. Events stay: a list may have been issued before them.
     ///
     /// # Errors
     /// Where a list with a higher number is known already.
@@ -158,11 +154,19 @@ impl RevocationIndex {
     }
 
     /// With a time after which the issuer counts as stale even where its CRL is current: for a
-    /// source that should have been heard of. `None` lifts it.
+    /// source that should have been heard of; and with what its staleness means, where that is
+    /// another matter than for others. `None` lifts either.
     #[must_use]
-    pub fn with_fresh_until(&self, issuer: IssuerId, fresh_until: Option<u64>) -> Self {
+    pub fn with_terms(
+        &self,
+        issuer: IssuerId,
+        fresh_until: Option<u64>,
+        when_stale: Option<WhenStale>,
+    ) -> Self {
         let mut index = self.clone();
-        index.source_mut(issuer).fresh_until = fresh_until;
+        let source = index.source_mut(issuer);
+        source.fresh_until = fresh_until;
+        source.when_stale = when_stale;
         index
     }
 
@@ -199,7 +203,7 @@ impl RevocationIndex {
     }
 
     /// Looks up the leaf and every intermediate under its issuer. `Revoked` and `Held` refuse
-    /// always; where nothing current is known, `when_stale` decides.
+    /// always; where nothing current is known, the issuer's own terms or else `when_stale` decide.
     ///
     /// # Errors
     /// The first certificate, counted from the leaf, that is not to be admitted.
@@ -246,12 +250,16 @@ impl RevocationIndex {
                 }),
                 RevocationStatus::NoSource => Some(Rejection::RevocationUnknown { issuer }),
             };
-            unknown = unknown.or(doubt);
+            unknown = unknown.or(match self.when_stale(issuer).unwrap_or(when_stale) {
+                WhenStale::Refuse => doubt,
+                WhenStale::Admit => None,
+            });
         }
-        match (unknown, when_stale) {
-            (Some(doubt), WhenStale::Refuse) => Err(doubt),
-            (Some(_), WhenStale::Admit) | (None, _) => Ok(()),
-        }
+        unknown.map_or(Ok(()), Err)
+    }
+
+    fn when_stale(&self, issuer: IssuerId) -> Option<WhenStale> {
+        self.issuers.get(&issuer)?.when_stale
     }
 
     /// Copied first where another index shares it.
@@ -314,28 +322,15 @@ impl Source {
 
 impl Base {
     fn new(crl: Crl) -> Self {
-        let (number, next_update) = (crl.number(), crl.next_update());
-        let entries: Arc<[_]> = crl.into_entries().into();
-        let fences = entries
-            .chunks(FENCE)
-            .filter_map(|chunk| Some(chunk.first()?.serial));
         Self {
-            number,
-            next_update,
-            fences: fences.collect(),
-            entries,
+            number: crl.number(),
+            next_update: crl.next_update(),
+            entries: crl.into_entries(),
         }
     }
 
     fn find(&self, serial: &SerialNumber) -> Option<Status> {
-        let fence = self
-            .fences
-            .partition_point(|first| first <= serial)
-            .checked_sub(1)?;
-        let chunk = self.entries.chunks(FENCE).nth(fence)?;
-        let at = chunk
-            .binary_search_by_key(serial, |entry| entry.serial)
-            .ok()?;
-        Some(Status::revoked(chunk.get(at)?.reason))
+        let entry = self.entries.find(serial)?;
+        Some(Status::revoked(entry.reason))
     }
 }

@@ -232,6 +232,14 @@ pub enum Rejection {
         /// Its serial number.
         serial: SerialNumber,
     },
+    /// Refused by whoever operates the gateway, whatever its issuer says.
+    #[error("{role} is on the deny list: {entry}")]
+    Denied {
+        /// Which certificate.
+        role: PathRole,
+        /// The entry, as it would be written in the list.
+        entry: String,
+    },
     /// What is known of the issuer's revocations is too old.
     #[error(
         "the revocations of issuer {issuer} are stale since {next_update} (seconds since 1970): \
@@ -279,6 +287,7 @@ impl Rejection {
             Self::Path { .. } => "path",
             Self::Revoked { .. } => "revoked",
             Self::Held { .. } => "held",
+            Self::Denied { .. } => "denied",
             Self::RevocationStale { .. } => "revocation_stale",
             Self::RevocationUnknown { .. } => "revocation_unknown",
         }

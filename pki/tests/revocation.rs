@@ -114,12 +114,12 @@ fn past_next_update_when_stale_decides() {
 #[test]
 fn a_source_not_heard_of_is_stale_before_its_crl_is() {
     let pki = TestPki::new();
-    let silent = index(&pki, &[]).with_fresh_until(issuer(&pki), Some(pki.now().as_secs() - 1));
+    let silent = index(&pki, &[]).with_terms(issuer(&pki), Some(pki.now().as_secs() - 1), None);
     assert_eq!(
         refusal(&silent, &pki, &pki.client(NAME)),
         Some("revocation_stale")
     );
-    let heard = silent.with_fresh_until(issuer(&pki), None);
+    let heard = silent.with_terms(issuer(&pki), None, None);
     assert_eq!(refusal(&heard, &pki, &pki.client(NAME)), None);
 }
 

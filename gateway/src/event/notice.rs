@@ -27,6 +27,14 @@ pub(crate) enum Notice<'a> {
         reason: &'a str,
     },
     Revocation(RevocationNotice<'a>),
+    /// The deny list changed.
+    DenyList {
+        entries: usize,
+        connections_cut: usize,
+        /// As in [`RevocationNotice`].
+        #[serde(rename = "duration_ms", serialize_with = "milliseconds")]
+        duration: Duration,
+    },
     SourceAlarm {
         source: &'a str,
         reason: &'a str,

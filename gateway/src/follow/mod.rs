@@ -5,10 +5,15 @@
 //! it said last stays in force until its CRLs run out; then `when_stale` decides.
 
 mod crl_files;
+mod deny;
+mod deny_files;
 mod marks;
 mod names;
+mod published;
 mod source;
+mod terms;
 mod tokens;
+mod watched;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,18 +25,27 @@ use postern_policy::{SerialNumber, TokenName};
 use rustls_pki_types::UnixTime;
 
 use crl_files::CrlFiles;
+use deny::DenyError;
+pub(crate) use deny::DenyList;
+use deny_files::DenyFiles;
 use marks::{Marking, MarksFile};
 pub(crate) use names::{NameRefusal, Names, NamesUse};
 use source::Source;
+use terms::IssuerTerms;
+pub(crate) use terms::{SourceSettings, Terms};
 pub(crate) use tokens::{TokenEntry, TokenTable};
 
 /// What to follow; checked settings, absolute paths.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct FollowSettings {
     /// Published directories of CAs.
-    pub(crate) directories: Vec<PathBuf>,
+    pub(crate) directories: Vec<SourceSettings>,
     /// Globs of CRL files of other people's CAs.
-    pub(crate) crls: Vec<String>,
+    pub(crate) crls: Vec<SourceSettings>,
+    /// Files with what the operator refuses.
+    pub(crate) deny: Vec<PathBuf>,
+    /// Intermediates that complete chains and may sign CRLs, and are not trusted by themselves.
+    pub(crate) issuers: Vec<Certificate>,
     /// The gateway's state folder: what was seen last, per source.
     pub(crate) state: PathBuf,
     /// Whether names alone are ever gone by.
@@ -41,6 +55,8 @@ pub(crate) struct FollowSettings {
 /// One snapshot of everything the followed sources and CRL files say.
 #[derive(Default)]
 pub(crate) struct View {
+    /// What the operator refuses, whatever the sources say.
+    pub(crate) denied: DenyList,
     /// Revoked and held serials.
     pub(crate) index: RevocationIndex,
     /// The names that are refused where the serial is not known.
@@ -66,8 +82,14 @@ pub(crate) enum Change {
         serial: SerialNumber,
         common_name: Option<String>,
     },
-    /// Anything that can change who is admitted and names no certificate: a CRL, the issuers.
+    /// Who may issue changed.
     IssuersChanged,
+    /// Something that can change who is admitted and names no certificate: a CRL, a release.
+    ListsChanged,
+    /// Nothing but that the source was heard of.
+    Heard,
+    /// The operator's deny list changed.
+    DenyListChanged,
     /// The set of tokens changed.
     TokensChanged,
 }
@@ -77,7 +99,7 @@ pub(crate) enum Change {
 pub(crate) struct SourceStatus {
     /// Directory or CRL file.
     pub(crate) name: String,
-    /// How long ago its newest CRL was made.
+    /// How long ago its newest CRL was made, or the last entry of its journal.
     pub(crate) age: Option<Duration>,
     /// What is wrong with it now.
     pub(crate) alarm: Option<String>,
@@ -98,6 +120,9 @@ pub(crate) enum FollowError {
     /// A CRL is not to be believed.
     #[error("{path}: {why}")]
     Crl { path: PathBuf, why: CrlError },
+    /// A deny list with a line that is no entry.
+    #[error("{path}: {why}")]
+    Deny { path: PathBuf, why: DenyError },
     /// A CRL is older than one seen before.
     #[error(
         "{path}: CRL number {found} is lower than {known}, which was seen before: an old copy was put back"
@@ -127,6 +152,8 @@ pub(crate) enum FollowError {
 pub(crate) struct Follow {
     sources: Vec<Source>,
     crl_files: CrlFiles,
+    deny_files: DenyFiles,
+    issuers: Vec<Certificate>,
     view: Arc<View>,
     alarm: Option<String>,
     now: UnixTime,
@@ -163,44 +190,85 @@ impl Follow {
             .iter()
             .map(|directory| Source::open(directory, settings, marking, anchors, now))
             .collect::<Result<Vec<_>, _>>()?;
-        let issuers = issuers(&sources, anchors);
+        let signers = signers(&sources, &settings.issuers, anchors);
         let marks = MarksFile::open(&settings.state, "crl-files", marking)?;
-        let crl_files = CrlFiles::load(&settings.crls, marks, &issuers)?;
-        let (view, duplicates) = view(&sources, &crl_files);
+        let crl_files = CrlFiles::load(&settings.crls, marks, signers, now)?;
+        let deny_files = DenyFiles::load(&settings.deny)?;
+        let mut follow = Self {
+            sources,
+            crl_files,
+            deny_files,
+            issuers: settings.issuers.clone(),
+            view: Arc::default(),
+            alarm: None,
+            now,
+        };
+        let (view, duplicates) = follow.look_at_all();
         if let Some(name) = duplicates.into_iter().next() {
             return Err(FollowError::DuplicateToken(name));
         }
-        let view = Arc::new(view);
-        Ok(Self {
-            sources,
-            crl_files,
-            view,
-            alarm: None,
-            now,
-        })
+        follow.view = Arc::new(view);
+        Ok(follow)
     }
 
     /// Looks for news; synchronous, a `stat` per source when there is none.
     pub(crate) fn poll(&mut self, now: UnixTime) -> Vec<Change> {
-        // Globbing costs more than a `stat`, and lists are not how a revocation gets here fast.
-        let new_second = self.now.as_secs() != now.as_secs();
         self.now = now;
         let mut changes: Vec<Change> = self
             .sources
             .iter_mut()
             .flat_map(|source| source.poll(now))
             .collect();
-        if new_second && self.crl_files.poll() {
-            changes.push(Change::IssuersChanged);
+        if self.crl_files.poll(now) {
+            changes.push(Change::ListsChanged);
+        }
+        if self.deny_files.poll() {
+            changes.push(Change::DenyListChanged);
         }
         if !changes.is_empty() {
-            let (view, duplicates) = view(&self.sources, &self.crl_files);
+            let (view, duplicates) = self.look_at_all();
             self.view = Arc::new(view);
             self.alarm = duplicates
                 .first()
                 .map(|name| FollowError::DuplicateToken(name.clone()).to_string());
         }
         changes
+    }
+
+    /// What all of them say together, and the tokens that two of them claim: those are nobody's.
+    fn look_at_all(&self) -> (View, Vec<TokenName>) {
+        let mut index = RevocationIndex::new();
+        let mut terms = IssuerTerms::default();
+        let mut names = Names::default();
+        let mut tokens = TokenTable::default();
+        for source in &self.sources {
+            index = source.add_to(index, &mut terms);
+            source.add_names_to(&mut names);
+            tokens.add(source.tokens());
+        }
+        for (crl, asked) in self.crl_files.crls() {
+            index = with_newest(index, crl);
+            terms.add(
+                crl.issuer(),
+                asked,
+                crl.this_update().min(self.now.as_secs()),
+            );
+        }
+        let duplicates = tokens.remove_duplicates();
+        let followed = self.sources.iter().flat_map(Source::issuers);
+        let view = View {
+            denied: self.deny_files.list(),
+            index: terms.apply(index),
+            names,
+            tokens,
+            issuers: followed.chain(&self.issuers).cloned().collect(),
+        };
+        (view, duplicates)
+    }
+
+    /// Whether a large file is being read: its news will be there soon.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.crl_files.is_reading() || self.deny_files.is_reading()
     }
 
     /// The view as of the last load or poll.
@@ -217,6 +285,7 @@ impl Follow {
             .map(|source| source.status(now))
             .collect();
         all.extend(self.crl_files.statuses(now));
+        all.extend(self.deny_files.statuses());
         if let (Some(first), Some(alarm)) = (all.first_mut(), &self.alarm) {
             first.alarm.get_or_insert_with(|| alarm.clone());
         }
@@ -224,41 +293,12 @@ impl Follow {
     }
 }
 
-/// Whoever may have signed a CRL we are given: our anchors, and the issuers of followed CAs.
-fn issuers(sources: &[Source], anchors: &TrustAnchors) -> Vec<Certificate> {
+/// Whoever may have signed a CRL we are given: our anchors, the issuers of followed CAs, and those
+/// that the operator gave us.
+fn signers(sources: &[Source], given: &[Certificate], anchors: &TrustAnchors) -> Vec<Certificate> {
     let followed = sources.iter().flat_map(Source::issuers);
-    anchors
-        .certificates()
-        .iter()
-        .chain(followed)
-        .cloned()
-        .collect()
-}
-
-/// What all of them say together, and the tokens that two of them claim: those are nobody's.
-fn view(sources: &[Source], crl_files: &CrlFiles) -> (View, Vec<TokenName>) {
-    let mut index = RevocationIndex::new();
-    let mut names = Names::default();
-    let mut tokens = TokenTable::default();
-    for source in sources {
-        index = source.add_to(index);
-        source.add_names_to(&mut names);
-        tokens.add(source.tokens());
-    }
-    for crl in crl_files.crls() {
-        index = with_newest(index, crl);
-    }
-    let duplicates = tokens.remove_duplicates();
-    let issuers = sources.iter().flat_map(Source::issuers).cloned().collect();
-    (
-        View {
-            index,
-            names,
-            tokens,
-            issuers,
-        },
-        duplicates,
-    )
+    let all = anchors.certificates().iter().chain(followed).chain(given);
+    all.cloned().collect()
 }
 
 /// Of two lists of one issuer the newer one counts, whichever source has it.

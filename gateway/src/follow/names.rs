@@ -33,6 +33,8 @@ pub(crate) enum NameRefusal {
     },
     #[error("a certificate of this name (serial {serial}) is on hold")]
     Held { serial: SerialNumber },
+    #[error("the name is on the deny list")]
+    Denied,
     #[error(
         "nobody who is followed tells which names are revoked, or what they say is out of date"
     )]
@@ -45,6 +47,7 @@ impl NameRefusal {
         match self {
             Self::Revoked { .. } => "revoked",
             Self::Held { .. } => "held",
+            Self::Denied => "denied",
             Self::Unknown => "revocation_unknown",
         }
     }
@@ -54,6 +57,7 @@ impl NameRefusal {
         match self {
             Self::Revoked { .. } => CutReason::Revoked,
             Self::Held { .. } => CutReason::Held,
+            Self::Denied => CutReason::Denied,
             Self::Unknown => CutReason::NoLongerAccepted,
         }
     }
@@ -147,9 +151,15 @@ struct Lock {
 struct Coverage {
     complete: bool,
     issuers: Vec<(u64, u64)>,
+    /// Instead of what holds for all sources.
+    when_stale: Option<WhenStale>,
 }
 
 impl Coverage {
+    fn refuses(&self, when_stale: WhenStale, now: u64) -> bool {
+        self.when_stale.unwrap_or(when_stale) == WhenStale::Refuse && !self.is_current(now)
+    }
+
     fn is_current(&self, now: u64) -> bool {
         let mut living = self
             .issuers
@@ -168,6 +178,8 @@ impl Names {
         &mut self,
         names: &CertificateNames,
         crls: impl Iterator<Item = (&'a Crl, u64)>,
+        fresh_until: Option<u64>,
+        when_stale: Option<WhenStale>,
     ) {
         for ((_, serial), standing) in &names.standings {
             let Some(refusal) = refusal(*serial, standing.what) else {
@@ -181,7 +193,14 @@ impl Names {
         }
         self.sources.push(Coverage {
             complete: names.complete,
-            issuers: crls.map(|(crl, end)| (end, crl.next_update())).collect(),
+            issuers: crls
+                .map(|(crl, end)| {
+                    let current =
+                        fresh_until.map_or(crl.next_update(), |at| at.min(crl.next_update()));
+                    (end, current)
+                })
+                .collect(),
+            when_stale,
         });
     }
 
@@ -197,12 +216,12 @@ impl Names {
         if let Some(lock) = locks.find(|lock| now <= lock.not_after) {
             return Err(lock.refusal.clone());
         }
-        let current =
-            !self.sources.is_empty() && self.sources.iter().all(|source| source.is_current(now));
-        match when_stale {
-            WhenStale::Refuse if !current => Err(NameRefusal::Unknown),
-            WhenStale::Refuse | WhenStale::Admit => Ok(()),
+        let mut sources = self.sources.iter();
+        let nobody_tells = self.sources.is_empty() && when_stale == WhenStale::Refuse;
+        if nobody_tells || sources.any(|source| source.refuses(when_stale, now)) {
+            return Err(NameRefusal::Unknown);
         }
+        Ok(())
     }
 }
 
@@ -255,7 +274,7 @@ mod tests {
         let mut names = CertificateNames::default();
         events.iter().for_each(|event| names.apply(event));
         let mut all = Names::default();
-        all.add(&names, std::iter::empty());
+        all.add(&names, std::iter::empty(), None, None);
         let name = CommonName::parse(name).unwrap();
         let now = UnixTime::since_unix_epoch(Duration::from_secs(now));
         all.check(&name, WhenStale::Admit, now)
@@ -314,6 +333,7 @@ mod tests {
         let coverage = |complete, issuers: &[(u64, u64)]| Coverage {
             complete,
             issuers: issuers.to_vec(),
+            when_stale: None,
         };
         for (sources, expected) in [
             (vec![coverage(true, &[(500, 200)])], Ok(())),

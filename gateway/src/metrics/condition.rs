@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use prometheus::{Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::builder::Builder;
-use crate::event::{Notice, RevocationNotice};
+use crate::event::Notice;
 use crate::follow::SourceStatus;
 
 pub(super) struct Condition {
@@ -79,7 +80,14 @@ impl Condition {
                 self.reloads.with_label_values(&["refused"]).inc();
                 self.reload_succeeded.set(0);
             }
-            Notice::Revocation(revocation) => self.revocation(revocation),
+            Notice::Revocation(revocation) => {
+                self.cut(revocation.connections_cut, revocation.duration);
+            }
+            Notice::DenyList {
+                connections_cut,
+                duration,
+                ..
+            } => self.cut(*connections_cut, *duration),
             Notice::EventsLost { .. }
             | Notice::SourceAlarm { .. }
             | Notice::SourceRecovered { .. }
@@ -114,10 +122,9 @@ impl Condition {
         self.generation.set(f64::from(generation));
     }
 
-    fn revocation(&self, revocation: &RevocationNotice<'_>) {
-        self.revocation_effect
-            .observe(revocation.duration.as_secs_f64());
-        let cut = u64::try_from(revocation.connections_cut).unwrap_or(u64::MAX);
+    fn cut(&self, connections: usize, after: Duration) {
+        self.revocation_effect.observe(after.as_secs_f64());
+        let cut = u64::try_from(connections).unwrap_or(u64::MAX);
         self.connections_cut.inc_by(cut);
     }
 }

@@ -5,7 +5,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use postern_pki::{TrustAnchors, certificates_from_pem};
+use postern_pki::{Certificate, TrustAnchors, certificates_from_pem, check_intermediates};
 use postern_policy::config::ConfigError;
 use rustls::crypto::aws_lc_rs;
 use rustls::sign::CertifiedKey;
@@ -13,7 +13,7 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use toml::Spanned;
 
-use super::error;
+use super::{error, keep};
 
 /// The certificate of a `role` (server, client) with its key: both readable, one belonging to the
 /// other.
@@ -126,10 +126,38 @@ pub(super) fn trust_anchors(
     })
 }
 
+/// Intermediates that are held and not trusted; each leads to an anchor.
+pub(super) fn issuers(
+    files: &[Spanned<PathBuf>],
+    anchors: &TrustAnchors,
+    base: &Path,
+) -> Result<Vec<Certificate>, Vec<ConfigError>> {
+    let mut errors = Vec::new();
+    let found = files.iter().filter_map(|file| {
+        let found = trust_file(file, &base.join(file.get_ref()));
+        keep(found, &mut errors)
+    });
+    let issuers: Vec<_> = found.flatten().collect();
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    check_intermediates(&issuers, anchors).map_err(|why| {
+        vec![ConfigError {
+            span: files.first().map(Spanned::span),
+            message: format!("`issuers` cannot be used: {why}"),
+            hint: Some(
+                "give intermediate CA certificates below one in `trust`, with those between"
+                    .to_owned(),
+            ),
+        }]
+    })?;
+    Ok(issuers)
+}
+
 pub(super) fn trust_file(
     file: &Spanned<PathBuf>,
     path: &Path,
-) -> Result<Vec<postern_pki::Certificate>, Vec<ConfigError>> {
+) -> Result<Vec<Certificate>, Vec<ConfigError>> {
     let hint = "give a PEM file with CA certificates";
     let pem = fs::read(path).map_err(|why| {
         error(

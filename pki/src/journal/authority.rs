@@ -12,8 +12,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::entry::{Entry, EntryError};
 use super::event::Effect;
 use super::line::{Line, signed_message};
+use crate::intermediates::is_issued_by;
 use crate::signature::SUPPORTED;
-use crate::{Certificate, IssuerId, TrustAnchors, verify_signed};
+use crate::{Certificate, IssuerId, TrustAnchors};
 
 /// The DER of the extended key usage that a publisher certificate has, alone and critical:
 /// 2.25.2345902891829282811595810229522233329.
@@ -280,13 +281,4 @@ fn is_publisher(certificate: &Certificate) -> bool {
     };
     let purpose = usage.value.strip_prefix(&[0x30, 21, 0x06, 19]);
     usage.critical && purpose == Some(PUBLISHER_EKU)
-}
-
-/// Whether `certificate` is `anchor` itself or signed by it.
-fn is_issued_by(certificate: &Certificate, anchor: &Certificate) -> bool {
-    if certificate.fingerprint() == anchor.fingerprint() {
-        return true;
-    }
-    certificate.issuer_der() == anchor.subject_der()
-        && verify_signed(certificate.der(), anchor.spki_der()).is_ok()
 }
