@@ -16,6 +16,14 @@ pub struct CheckReport {
     pub listen: String,
     /// The last second of the server certificate, RFC 3339.
     pub server_not_after: Option<String>,
+    /// Networks whose connections begin with a PROXY header.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxy_protocol: Vec<String>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwarded_for: Vec<String>,
+    /// How many connections one address may have open.
+    pub max_connections_per_address: usize,
     /// What is in front of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind_cloudflare: Option<CloudflareSummary>,
@@ -110,6 +118,9 @@ pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
     Ok(CheckReport {
         listen: settings.listen.to_string(),
         server_not_after: server_not_after(settings),
+        proxy_protocol: settings.proxy_protocol.names(),
+        forwarded_for: settings.forwarded_for.names(),
+        max_connections_per_address: settings.limits.max_connections_per_address,
         behind_cloudflare: settings.behind_cloudflare.as_ref().map(cloudflare),
         assertions: settings
             .assertions

@@ -8,6 +8,7 @@ mod cloudflare;
 mod files;
 mod limits;
 mod listen;
+mod networks;
 mod tickets;
 mod upstreams;
 
@@ -33,6 +34,7 @@ use crate::cloudflare::BehindCloudflare;
 use crate::config::{GatewayConfig, PeerConfig, WhenStaleConfig};
 use crate::event::EventTarget;
 use crate::follow::{FollowSettings, NamesUse};
+use crate::networks::Networks;
 use crate::upstream::UpstreamTls;
 
 /// What the gateway runs on; made by [`Settings::load`] only.
@@ -41,6 +43,10 @@ pub struct Settings {
     pub(crate) listen: ListenAddress,
     pub(crate) state: PathBuf,
     pub(crate) events: EventTarget,
+    /// Load balancers whose connections begin with a PROXY header.
+    pub(crate) proxy_protocol: Networks,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(crate) forwarded_for: Networks,
     /// Where figures and health are told.
     pub(crate) metrics: Option<SocketAddr>,
     /// None: plain HTTP, to a tunnel on this machine.
@@ -84,6 +90,8 @@ impl Settings {
         let at = |path: &Path| base.join(path);
         let state = at(config.state.get_ref());
         let listen = keep(listen::listen(&config.listen, base), &mut errors);
+        let proxy_protocol = keep(networks::proxy_protocol(&config), &mut errors);
+        let forwarded_for = keep(networks::forwarded_for(&config), &mut errors);
         let server_key = keep(server_key(&config, base), &mut errors);
         let tickets = keep(TicketSettings::load(&config, base), &mut errors);
         let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
@@ -118,6 +126,8 @@ impl Settings {
                 listen: listen?,
                 state,
                 events,
+                proxy_protocol: proxy_protocol?,
+                forwarded_for: forwarded_for?,
                 metrics: metrics?,
                 server_key: server_key?,
                 tickets: tickets?,
