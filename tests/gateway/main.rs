@@ -7,8 +7,10 @@
 
 mod admission;
 mod assertions;
+mod balancers;
 mod behind_cloudflare;
 mod certificates;
+mod crowds;
 mod deploy;
 mod downgrade;
 mod events;
