@@ -47,7 +47,7 @@ pub struct ApplicationSummary {
     pub name: String,
     /// Its hosts.
     pub hosts: Vec<String>,
-    /// What the handshake of its first host does: `required` or `requested`.
+    /// What the handshake of its first host does: `required`, `requested` or `none`.
     pub client_certificate: &'static str,
     /// Where permitted requests go.
     pub upstream: String,
@@ -158,10 +158,10 @@ fn applications(settings: &Settings) -> Vec<ApplicationSummary> {
 }
 
 fn summary(settings: &Settings, application: &Application) -> ApplicationSummary {
-    let scope = |host| match settings.applications.client_auth(host) {
-        Some(ClientAuth::Required) => "required",
-        Some(ClientAuth::Requested) | None => "requested",
-    };
+    let mut scopes = application
+        .hosts()
+        .iter()
+        .filter_map(|host| settings.applications.client_auth(host));
     let forms = application.identity().forms().iter();
     ApplicationSummary {
         name: application.name().to_string(),
@@ -170,7 +170,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .iter()
             .map(ToString::to_string)
             .collect(),
-        client_certificate: application.hosts().first().map_or("requested", scope),
+        client_certificate: scopes.next().map_or("requested", ClientAuth::as_str),
         upstream: upstreams(application),
         identity: forms.map(|form| form.as_str()).collect(),
     }

@@ -10,6 +10,7 @@ mod assertions;
 mod balancers;
 mod behind_cloudflare;
 mod certificates;
+mod client_auth;
 mod crowds;
 mod deploy;
 mod downgrade;
