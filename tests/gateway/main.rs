@@ -16,6 +16,7 @@ mod deploy;
 mod downgrade;
 mod events;
 mod expiry;
+mod floods;
 mod following;
 mod forwarding;
 mod frames;
