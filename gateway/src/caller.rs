@@ -25,6 +25,14 @@ pub(crate) struct Caller {
     pub(crate) address: IpAddr,
 }
 
+/// What a request brings that tells who it is from, and when.
+pub(crate) struct Evidence<'a> {
+    pub(crate) headers: &'a HeaderMap,
+    /// The client's, also where a listed proxy passed the request on.
+    pub(crate) address: IpAddr,
+    pub(crate) now: UnixTime,
+}
+
 /// A token whose secret was checked, by us or by Cloudflare.
 pub(crate) struct CallerToken {
     pub(crate) name: TokenName,
@@ -62,10 +70,14 @@ impl Caller {
         application: &Application,
         gate: &Gate,
         throttle: &Throttle,
-        headers: &HeaderMap,
-        now: UnixTime,
+        evidence: &Evidence<'_>,
         record: &mut Record,
     ) -> Result<Self, Refusal> {
+        let Evidence {
+            headers,
+            address,
+            now,
+        } = *evidence;
         let proof = match connection.peer.path() {
             Some(path) => {
                 gate.recheck(path, now)?;
@@ -78,7 +90,7 @@ impl Caller {
             let single = application.token_header();
             service_token::authenticate(headers, single, tokens, now).map_err(|refusal| {
                 let named = service_token::named(headers, single, tokens).map(|entry| &entry.name);
-                let counted = throttle.wrong(connection.address, named, Instant::now());
+                let counted = throttle.wrong(address, named, Instant::now());
                 counted.map_or_else(|after| TokenRefusal::Throttled { after }, |()| refusal)
             })?
         } else {
@@ -90,7 +102,7 @@ impl Caller {
         Ok(Self {
             proof,
             token: token.map(|token| CallerToken::new(token.entry, token.client_id)),
-            address: connection.address,
+            address,
         })
     }
 

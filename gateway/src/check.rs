@@ -16,6 +16,14 @@ pub struct CheckReport {
     pub listen: String,
     /// The last second of the server certificate, RFC 3339.
     pub server_not_after: Option<String>,
+    /// Networks whose connections begin with a PROXY header.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub proxy_protocol: Vec<String>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub forwarded_for: Vec<String>,
+    /// How many connections one address may have open.
+    pub max_connections_per_address: usize,
     /// What is in front of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub behind_cloudflare: Option<CloudflareSummary>,
@@ -39,7 +47,7 @@ pub struct ApplicationSummary {
     pub name: String,
     /// Its hosts.
     pub hosts: Vec<String>,
-    /// What the handshake of its first host does: `required` or `requested`.
+    /// What the handshake of its first host does: `required`, `requested` or `none`.
     pub client_certificate: &'static str,
     /// Where permitted requests go.
     pub upstream: String,
@@ -110,6 +118,9 @@ pub fn check(settings: &Settings) -> Result<CheckReport, CheckError> {
     Ok(CheckReport {
         listen: settings.listen.to_string(),
         server_not_after: server_not_after(settings),
+        proxy_protocol: settings.proxy_protocol.names(),
+        forwarded_for: settings.forwarded_for.names(),
+        max_connections_per_address: settings.limits.max_connections_per_address,
         behind_cloudflare: settings.behind_cloudflare.as_ref().map(cloudflare),
         assertions: settings
             .assertions
@@ -147,10 +158,10 @@ fn applications(settings: &Settings) -> Vec<ApplicationSummary> {
 }
 
 fn summary(settings: &Settings, application: &Application) -> ApplicationSummary {
-    let scope = |host| match settings.applications.client_auth(host) {
-        Some(ClientAuth::Required) => "required",
-        Some(ClientAuth::Requested) | None => "requested",
-    };
+    let mut scopes = application
+        .hosts()
+        .iter()
+        .filter_map(|host| settings.applications.client_auth(host));
     let forms = application.identity().forms().iter();
     ApplicationSummary {
         name: application.name().to_string(),
@@ -159,7 +170,7 @@ fn summary(settings: &Settings, application: &Application) -> ApplicationSummary
             .iter()
             .map(ToString::to_string)
             .collect(),
-        client_certificate: application.hosts().first().map_or("requested", scope),
+        client_certificate: scopes.next().map_or("requested", ClientAuth::as_str),
         upstream: upstreams(application),
         identity: forms.map(|form| form.as_str()).collect(),
     }

@@ -28,6 +28,13 @@ pub struct GatewayConfig {
     pub key: Option<Spanned<PathBuf>>,
     /// The folder for what must outlive the process: what was seen last of each source, the pid.
     pub state: Spanned<PathBuf>,
+    /// Networks of load balancers whose connections begin with a PROXY header, version 1 or 2:
+    /// from there it must be, and from nowhere else does it count. None by default.
+    #[serde(default)]
+    pub proxy_protocol: Vec<Spanned<String>>,
+    /// Networks of proxies whose `X-Forwarded-For` tells the client's address. None by default.
+    #[serde(default)]
+    pub forwarded_for: Vec<Spanned<String>>,
     /// `"stdout"` (the default) or a file that event lines are appended to.
     pub events: Option<Spanned<String>>,
     /// A loopback address and port for `/metrics`, `/healthz` and `/readyz`; none without it.
@@ -100,6 +107,8 @@ pub struct LimitsConfig {
     pub max_resumption: Option<Spanned<String>>,
     /// Connections at the same time; default 10000.
     pub max_connections: Option<Spanned<usize>>,
+    /// Connections of one IPv4 address, or of one /64 of IPv6, at the same time; default 1000.
+    pub max_connections_per_address: Option<Spanned<usize>>,
     /// TLS handshakes at the same time; default 512.
     pub max_handshakes: Option<Spanned<usize>>,
     /// Octets of a request's head; default 32768.

@@ -12,8 +12,10 @@ use rustls_pki_types::UnixTime;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio_rustls::server::TlsStream;
 
 use crate::activity::{Activity, Watched};
+use crate::arrival::arrive;
 use crate::cloudflare::CloudflarePeer;
 use crate::drive::{UNDER_WAY, drive_http1, drive_http2};
 use crate::event::{Record, RecordKind, RequestId};
@@ -28,12 +30,22 @@ use crate::tunnel::TunnelSlot;
 /// Serves one accepted socket.
 pub(crate) async fn serve(
     state: Arc<State>,
-    socket: Socket,
-    address: IpAddr,
+    mut socket: Socket,
+    peer: IpAddr,
     handshakes: Arc<Semaphore>,
 ) {
     let accepted = Instant::now();
     let snapshot = state.snapshot();
+    let deadline = accepted + snapshot.settings.limits.handshake_timeout;
+    let arrival = tokio::select! {
+        arrival = arrive(&state, &snapshot, &mut socket, peer, deadline.into()) => arrival,
+        () = draining(&state) => Err(Refused::draining().into()),
+    };
+    let arrival = match arrival {
+        Ok(arrival) => arrival,
+        Err(end) => return turn_away(&state, end, peer, accepted).await,
+    };
+    let address = arrival.address;
     if let Err(refused) = may_connect(&snapshot, address) {
         return write_refused(&state, &refused, address, accepted).await;
     }
@@ -47,7 +59,11 @@ pub(crate) async fn serve(
             serve_established(state, &snapshot, established, address, accepted).await;
         }
         (Socket::Tcp(socket), Some(_) | None) => {
-            serve_tls(state, &snapshot, socket, address, accepted, &handshakes).await;
+            let established = tokio::select! {
+                established = handshake(socket, &snapshot, &handshakes, deadline.into()) => established,
+                () = draining(&state) => Err(Refused::draining().into()),
+            };
+            serve_tls(state, &snapshot, established, address, accepted).await;
         }
         // The configuration changed, and what it listens on cannot without a restart.
         (Socket::Unix(_), Some(_) | None) => {
@@ -81,15 +97,10 @@ fn plain<S>(stream: S, peer: &Arc<CloudflarePeer>) -> Established<S> {
 async fn serve_tls(
     state: Arc<State>,
     snapshot: &Snapshot,
-    socket: TcpStream,
+    established: Result<Established<TlsStream<TcpStream>>, HandshakeEnd>,
     address: IpAddr,
     accepted: Instant,
-    handshakes: &Semaphore,
 ) {
-    let established = tokio::select! {
-        established = handshake(socket, snapshot, handshakes) => established,
-        () = draining(&state) => Err(Refused::draining().into()),
-    };
     match established {
         Ok(established) => {
             let client = established.peer.identity();
@@ -97,9 +108,15 @@ async fn serve_tls(
             state.metrics.handshake(accepted.elapsed(), client, now);
             serve_established(state, snapshot, established, address, accepted).await;
         }
-        Err(HandshakeEnd::Silent) => {}
-        Err(HandshakeEnd::Refused(refused)) => {
-            write_refused(&state, &refused, address, accepted).await;
+        Err(end) => turn_away(&state, end, address, accepted).await,
+    }
+}
+
+async fn turn_away(state: &State, end: HandshakeEnd, address: IpAddr, accepted: Instant) {
+    match end {
+        HandshakeEnd::Silent => {}
+        HandshakeEnd::Refused(refused) => {
+            write_refused(state, &refused, address, accepted).await;
             refused.linger().await;
         }
     }

@@ -205,6 +205,7 @@ impl Gateway {
             () = accept(&state, &listener) => Ok(()),
             () = keep_keys(&state) => Ok(()),
             () = check_upstreams(&state) => Ok(()),
+            () = tell_of_turned_away(&state) => Ok(()),
         };
         drop(listener);
         drain(&state).await;
@@ -285,6 +286,20 @@ async fn keep_keys(state: &State) {
     }
 }
 
+/// One line for all connections that found no place, however many; for ever.
+async fn tell_of_turned_away(state: &State) {
+    loop {
+        tokio::time::sleep(TURNED_AWAY).await;
+        if let Some(turned_away) = state.places.turned_away() {
+            state.log.notice(&Notice::ConnectionsRefused {
+                reason: "too_many_of_address",
+                peer: turned_away.network.to_string(),
+                connections: turned_away.connections,
+            });
+        }
+    }
+}
+
 fn is_about_the_client(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -318,4 +333,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// How often it is looked whether keys are due.
 const KEYS: Duration = Duration::from_secs(1);
+/// How often it is told that connections were turned away.
+const TURNED_AWAY: Duration = Duration::from_secs(1);
 const AFTER_CUT: Duration = Duration::from_secs(5);

@@ -16,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::peer::Peer;
+use crate::proxy_protocol::ProxyHeaderError;
 use crate::state::Snapshot;
 use crate::tls::{ALPN_H2, Transport};
 use crate::verifier::{Gate, Observation, leaf_identity, observed};
@@ -37,7 +38,8 @@ pub(crate) struct Established<S> {
 
 /// A handshake that led nowhere.
 pub(crate) enum HandshakeEnd {
-    /// Nobody asked for anything: a probe, or a client that left before its ClientHello.
+    /// Nobody asked for anything: a probe, or a client that left before its ClientHello. Or there
+    /// is no room for it, which is told of many at once.
     Silent,
     Refused(Box<Refused>),
 }
@@ -77,6 +79,23 @@ impl Refused {
         Self::new("peer_not_cloudflare", detail, None)
     }
 
+    /// A connection of a balancer that does not say whose it is.
+    pub(crate) fn proxy_header(error: &ProxyHeaderError) -> Self {
+        let reason = match error {
+            ProxyHeaderError::Missing(_) => "proxy_header_missing",
+            ProxyHeaderError::Gone(_)
+            | ProxyHeaderError::TooLong(_)
+            | ProxyHeaderError::Invalid(_)
+            | ProxyHeaderError::NotTcp => "proxy_header_invalid",
+        };
+        Self::new(reason, error.to_string(), None)
+    }
+
+    /// A connection that is not through its handshake at the deadline.
+    pub(crate) fn too_slow(host: Option<&str>) -> Self {
+        Self::new("handshake_timeout", "the handshake took too long", host)
+    }
+
     /// A handshake that did not come to its end before the gateway stopped.
     pub(crate) fn draining() -> Self {
         Self::new("draining", "the gateway is stopping", None)
@@ -108,13 +127,13 @@ impl From<Refused> for HandshakeEnd {
     }
 }
 
-/// ClientHello, host, scope, handshake, gate: all within one deadline.
+/// ClientHello, host, scope, handshake, gate: all before the deadline.
 pub(crate) async fn handshake(
     socket: TcpStream,
     snapshot: &Snapshot,
     handshakes: &Semaphore,
+    deadline: Instant,
 ) -> Result<Established<TlsStream<TcpStream>>, HandshakeEnd> {
-    let deadline = Instant::now() + snapshot.settings.limits.handshake_timeout;
     let start = client_hello(socket, deadline).await?;
     let sni = start.client_hello().server_name().map(str::to_owned);
     let (host, scope) = match host_of(sni.as_deref(), snapshot) {
@@ -139,7 +158,7 @@ pub(crate) async fn handshake(
             }
             .into());
         }
-        Err(_elapsed) => return Err(too_slow(sni.as_deref()).into()),
+        Err(_elapsed) => return Err(Refused::too_slow(sni.as_deref()).into()),
     };
     let peer = peer(&stream, observation, snapshot)?;
     let protocol = match stream.get_ref().1.alpn_protocol() {
@@ -165,7 +184,7 @@ async fn client_hello(
             Err(Refused::new("not_tls", error.to_string(), None).into())
         }
         Ok(Err(_gone)) => Err(HandshakeEnd::Silent),
-        Err(_elapsed) => Err(too_slow(None).into()),
+        Err(_elapsed) => Err(Refused::too_slow(None).into()),
     }
 }
 
@@ -231,10 +250,6 @@ fn refused(
         None => "client_gone",
     };
     Refused::new(reason, error.to_string(), host)
-}
-
-fn too_slow(host: Option<&str>) -> Refused {
-    Refused::new("handshake_timeout", "the handshake took too long", host)
 }
 
 fn peer(

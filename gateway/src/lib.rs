@@ -6,6 +6,7 @@
 //! at the end of this file, and exactly one event on every exit.
 
 mod activity;
+mod arrival;
 mod body;
 mod caller;
 mod check;
@@ -16,6 +17,7 @@ mod drive;
 mod event;
 mod examine;
 mod follow;
+mod forwarded_for;
 mod gateway;
 mod handshake;
 mod headers;
@@ -25,9 +27,12 @@ mod listener;
 mod metrics;
 mod monitor;
 mod moved;
+mod networks;
 mod path_cache;
 mod peer;
+mod places;
 mod plain_listener;
+mod proxy_protocol;
 mod registry;
 mod respond;
 mod resumption;
@@ -72,7 +77,7 @@ pub use crate::state_folder::{
 };
 
 use crate::body::{AnswerBody, Source};
-use crate::caller::{Caller, Proof};
+use crate::caller::{Caller, Evidence, Proof};
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RecordKind, RequestId};
 use crate::headers::{Assertions, X_REQUEST_ID};
@@ -160,6 +165,9 @@ async fn admit_and_forward(
     let now = UnixTime::now();
     let (mut parts, body) = request.into_parts();
     note_client(record, connection, &parts);
+    let proxies = &snapshot.settings.forwarded_for;
+    let address = forwarded_for::client_address(&parts.headers, connection.address, proxies)?;
+    record.client_address(address);
 
     let target = Target::of(&parts)?;
     record.host(target.host.as_str());
@@ -172,17 +180,12 @@ async fn admit_and_forward(
         .route(&target.host, parts.uri.path())?;
     record.application(application.name().as_str());
 
-    let headers = &parts.headers;
-    let caller = identify(
-        state,
-        connection,
-        &snapshot,
-        application,
-        headers,
+    let evidence = Evidence {
+        headers: &parts.headers,
+        address,
         now,
-        record,
-    )
-    .await?;
+    };
+    let caller = identify(state, connection, &snapshot, application, &evidence, record).await?;
     let registered = match &snapshot.settings.behind_cloudflare {
         Some(_) => register(state, &snapshot, &caller, cut, now)?,
         None => None,
@@ -219,27 +222,19 @@ async fn identify(
     connection: &Connection,
     snapshot: &Snapshot,
     application: &Application,
-    headers: &http::HeaderMap,
-    now: UnixTime,
+    evidence: &Evidence<'_>,
     record: &mut Record,
 ) -> Result<Caller, Refusal> {
     let gate = snapshot.gate.load_full();
     match &snapshot.settings.behind_cloudflare {
         Some(front) => {
+            let Evidence { headers, now, .. } = *evidence;
             let caller = front.identify(application, headers, &gate, now, record);
             Ok(caller.await?)
         }
         None => {
             let throttle = &state.throttle;
-            Caller::of(
-                connection,
-                application,
-                &gate,
-                throttle,
-                headers,
-                now,
-                record,
-            )
+            Caller::of(connection, application, &gate, throttle, evidence, record)
         }
     }
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use crate::body::ClientBodyError;
 use crate::cloudflare::CloudflareRefusal;
 use crate::event::{Record, RequestId};
+use crate::forwarded_for::ForwardedForError;
 use crate::headers::FramingError;
 use crate::service_token::TokenRefusal;
 use crate::target::TargetError;
@@ -30,6 +31,8 @@ pub(crate) enum Refusal {
     Target(#[from] TargetError),
     #[error(transparent)]
     Framing(#[from] FramingError),
+    #[error(transparent)]
+    ForwardedFor(#[from] ForwardedForError),
     /// Said rather than hidden: a client whose upgrade is dropped silently waits for nothing.
     #[error(transparent)]
     WebSocket(#[from] HandshakeError),
@@ -70,6 +73,7 @@ impl Refusal {
                 | TargetError::NotAPath,
             )
             | Self::Framing(FramingError::LengthsDiffer)
+            | Self::ForwardedFor(_)
             | Self::WebSocket(_)
             | Self::Route(RouteError::AmbiguousPath) => StatusCode::BAD_REQUEST,
             Self::Misdirected | Self::Route(RouteError::UnknownHost) => {
@@ -91,6 +95,7 @@ impl Refusal {
             Self::Target(error) => target_code(error),
             Self::Framing(FramingError::TransferEncoding) => "transfer_encoding_not_supported",
             Self::Framing(FramingError::LengthsDiffer) => "content_length_duplicate",
+            Self::ForwardedFor(_) => "forwarded_for_invalid",
             Self::WebSocket(_) => "websocket_handshake_invalid",
             Self::Misdirected => "misdirected",
             Self::Route(RouteError::UnknownHost) => "unknown_host",
@@ -113,6 +118,7 @@ impl Refusal {
             Self::EventLogStalled
             | Self::Target(_)
             | Self::Framing(_)
+            | Self::ForwardedFor(_)
             | Self::WebSocket(_)
             | Self::Misdirected
             | Self::Route(_)
@@ -137,6 +143,7 @@ impl Refusal {
             Self::EventLogStalled
             | Self::Target(_)
             | Self::Framing(_)
+            | Self::ForwardedFor(_)
             | Self::WebSocket(_)
             | Self::Misdirected
             | Self::Route(_)

@@ -70,6 +70,7 @@ impl Resumption {
     /// gateways with the same configuration come to the same.
     fn context(&self, scope: ClientAuth, host: &HostName) -> Digest {
         let scope: &[u8] = match scope {
+            ClientAuth::NotAsked => b"none",
             ClientAuth::Requested => b"requested",
             ClientAuth::Required => b"required",
         };

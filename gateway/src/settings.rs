@@ -8,6 +8,7 @@ mod cloudflare;
 mod files;
 mod limits;
 mod listen;
+mod networks;
 mod sources;
 mod tickets;
 mod upstreams;
@@ -34,6 +35,7 @@ use crate::cloudflare::BehindCloudflare;
 use crate::config::{GatewayConfig, PeerConfig};
 use crate::event::EventTarget;
 use crate::follow::FollowSettings;
+use crate::networks::Networks;
 use crate::upstream::UpstreamTls;
 
 /// What the gateway runs on; made by [`Settings::load`] only.
@@ -42,6 +44,10 @@ pub struct Settings {
     pub(crate) listen: ListenAddress,
     pub(crate) state: PathBuf,
     pub(crate) events: EventTarget,
+    /// Load balancers whose connections begin with a PROXY header.
+    pub(crate) proxy_protocol: Networks,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub(crate) forwarded_for: Networks,
     /// Where figures and health are told.
     pub(crate) metrics: Option<SocketAddr>,
     /// None: plain HTTP, to a tunnel on this machine.
@@ -82,9 +88,10 @@ impl Settings {
         base: &Path,
     ) -> Result<Self, Vec<ConfigError>> {
         let mut errors = Vec::new();
-        let at = |path: &Path| base.join(path);
-        let state = at(config.state.get_ref());
+        let state = base.join(config.state.get_ref());
         let listen = keep(listen::listen(&config.listen, base), &mut errors);
+        let proxy_protocol = keep(networks::proxy_protocol(&config), &mut errors);
+        let forwarded_for = keep(networks::forwarded_for(&config), &mut errors);
         let server_key = keep(server_key(&config, base), &mut errors);
         let tickets = keep(TicketSettings::load(&config, base), &mut errors);
         let anchors = keep(files::trust_anchors(&config.trust, base), &mut errors);
@@ -113,16 +120,13 @@ impl Settings {
             &mut errors,
         );
         let upstream_tls = keep(upstreams::upstream_tls(&applications, base), &mut errors);
-        let events = match config.events.as_ref().map(Spanned::get_ref) {
-            None => EventTarget::Stdout,
-            Some(word) if word == "stdout" => EventTarget::Stdout,
-            Some(path) => EventTarget::File(at(Path::new(path))),
-        };
         let all = (|| {
             Some(Self {
                 listen: listen?,
                 state,
-                events,
+                events: events(&config, base),
+                proxy_protocol: proxy_protocol?,
+                forwarded_for: forwarded_for?,
                 metrics: metrics?,
                 server_key: server_key?,
                 tickets: tickets?,
@@ -226,6 +230,14 @@ impl Settings {
             new.keys = Arc::clone(&old.keys);
         }
         self
+    }
+}
+
+fn events(config: &GatewayConfig, base: &Path) -> EventTarget {
+    match config.events.as_ref().map(Spanned::get_ref) {
+        None => EventTarget::Stdout,
+        Some(word) if word == "stdout" => EventTarget::Stdout,
+        Some(path) => EventTarget::File(base.join(path)),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::event::EventLog;
 use crate::follow::View;
 use crate::identity::{Minter, Subject};
 use crate::metrics::Metrics;
+use crate::places::Places;
 use crate::registry::Registry;
 use crate::resumption::OwnKeys;
 use crate::settings::Settings;
@@ -100,6 +101,7 @@ pub(crate) struct State {
     pub(crate) log: EventLog,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) throttle: Throttle,
+    pub(crate) places: Arc<Places>,
     /// Cancelled when no new request should begin.
     pub(crate) draining: CancellationToken,
     /// Cancelled when the time to finish is over.
@@ -116,6 +118,7 @@ impl State {
             log,
             metrics,
             throttle: Throttle::default(),
+            places: Arc::default(),
             draining: CancellationToken::new(),
             deadline: CancellationToken::new(),
             tasks: TaskTracker::new(),

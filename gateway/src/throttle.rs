@@ -4,16 +4,18 @@
 //! before it, so nobody locks a client out by guessing in its name or from behind its address.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use postern_policy::TokenName;
 
+use crate::networks::own_network;
+
 /// What wrong tokens are counted by.
 #[derive(Clone, PartialEq, Eq, Hash)]
 enum Key {
-    /// An IPv4 address, or the /64 that an IPv6 host has to itself.
+    /// What one client has to itself.
     Address(IpAddr),
     /// A token that exists; ids that do not would be a list that strangers write.
     Token(TokenName),
@@ -35,7 +37,7 @@ impl Throttle {
         now: Instant,
     ) -> Result<(), Duration> {
         let keys = [
-            Some(Key::Address(network(address))),
+            Some(Key::Address(own_network(address))),
             token.map(|name| Key::Token(name.clone())),
         ];
         let mut even_at = self.even_at.lock().unwrap_or_else(PoisonError::into_inner);
@@ -57,16 +59,6 @@ impl Throttle {
             None
         });
         waits.max().map_or(Ok(()), Err)
-    }
-}
-
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => {
-            let [a, b, c, d, ..] = address.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        v4 @ IpAddr::V4(_) => v4,
     }
 }
 

@@ -21,6 +21,7 @@ use crate::verifier::{ClientVerifier, Gate};
 pub(crate) enum Transport {
     /// TLS with clients, by the scope of the host.
     Clients {
+        not_asked: Arc<ServerConfig>,
         requested: Arc<ServerConfig>,
         required: Arc<ServerConfig>,
         /// None: every handshake is a full one.
@@ -49,6 +50,7 @@ impl Transport {
             .map(|front| &*front.peer)
         {
             None => Self::Clients {
+                not_asked: server_config(key, Arc::new(NoClientAuth)),
                 requested: server_config(key, client(false)),
                 required: server_config(key, client(true)),
                 resumption: resumption(settings, gate, own_keys),
@@ -71,11 +73,13 @@ impl Transport {
     ) -> Option<Arc<ServerConfig>> {
         match self {
             Self::Clients {
+                not_asked,
                 requested,
                 required,
                 resumption,
             } => {
                 let config = match scope {
+                    ClientAuth::NotAsked => not_asked,
                     ClientAuth::Requested => requested,
                     ClientAuth::Required => required,
                 };

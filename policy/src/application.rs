@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use thiserror::Error;
 
 use crate::{
-    ApplicationName, Credentials, Decision, ForwardedIdentity, HostName, PathPrefix, Policy,
-    PolicyName, TokenHeader, UpstreamGroup, Verdict, decision,
+    ApplicationName, ClientAuth, Credentials, Decision, ForwardedIdentity, HostName, PathPrefix,
+    Policy, PolicyName, TokenHeader, UpstreamGroup, Verdict, decision,
 };
 
 /// What one upstream serves, and who may reach it.
@@ -17,6 +17,7 @@ pub struct Application {
     paths: Vec<PathPrefix>,
     upstream: UpstreamGroup,
     policies: Vec<Arc<Policy>>,
+    client_auth: Option<ClientAuth>,
     token_header: Option<TokenHeader>,
     identity: ForwardedIdentity,
     cloudflare: Option<CloudflareApplication>,
@@ -38,6 +39,7 @@ impl Application {
             paths: vec![PathPrefix::root()],
             upstream,
             policies,
+            client_auth: None,
             token_header: None,
             identity: ForwardedIdentity::default(),
             cloudflare: None,
@@ -50,6 +52,26 @@ impl Application {
             self
         } else {
             Self { paths, ..self }
+        }
+    }
+
+    /// Sets how the handshake of its hosts treats client certificates.
+    pub fn with_client_auth(
+        self,
+        client_auth: Option<ClientAuth>,
+    ) -> Result<Self, ApplicationError> {
+        let mut admitting = self.policies.iter().filter(|it| it.decision().admits());
+        match admitting.find(|policy| policy.needs_certificate()) {
+            Some(policy) if client_auth == Some(ClientAuth::NotAsked) => {
+                Err(ApplicationError::CertificateNotAsked {
+                    application: self.name,
+                    policy: policy.name().clone(),
+                })
+            }
+            Some(_) | None => Ok(Self {
+                client_auth,
+                ..self
+            }),
         }
     }
 
@@ -94,6 +116,11 @@ impl Application {
     /// The policies in file order.
     pub fn policies(&self) -> &[Arc<Policy>] {
         &self.policies
+    }
+
+    /// How the handshake of its hosts treats client certificates, where that is written.
+    pub fn client_auth(&self) -> Option<ClientAuth> {
+        self.client_auth
     }
 
     /// The header that may carry a whole service token, at the gateway and at Cloudflare.
@@ -221,6 +248,16 @@ pub enum ApplicationError {
         /// The application's name.
         application: ApplicationName,
         /// The policies' name.
+        policy: PolicyName,
+    },
+    /// A policy needs a certificate, and nobody is asked for one.
+    #[error(
+        "policy `{policy}` of `{application}` admits only with a certificate, and `client_auth` is \"none\": nobody is asked for one"
+    )]
+    CertificateNotAsked {
+        /// The application's name.
+        application: ApplicationName,
+        /// The policy's name.
         policy: PolicyName,
     },
     /// A policy says `allow`.

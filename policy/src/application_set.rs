@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use serde::Deserialize;
 use thiserror::Error;
 
 use crate::{Application, ApplicationName, HostName, PathPrefix, path};
@@ -49,8 +50,14 @@ impl ApplicationSet {
     }
 
     /// The client authentication of the handshake for a host; `None` for a host that nobody serves.
+    /// What its applications say counts; where they say nothing, what their policies need.
     pub fn client_auth(&self, host: &HostName) -> Option<ClientAuth> {
         let routes = self.hosts.get(host)?;
+        // They agree: see `add_routes`.
+        let said = routes.first()?.application.client_auth();
+        if said.is_some() {
+            return said;
+        }
         let needed = routes
             .iter()
             .all(|route| route.application.needs_certificate());
@@ -112,6 +119,17 @@ impl ApplicationSet {
     ) {
         for host in application.hosts() {
             let routes = self.hosts.entry(host.clone()).or_default();
+            let other = routes
+                .iter()
+                .find(|route| route.application.client_auth() != application.client_auth());
+            if let Some(other) = other {
+                errors.push(ApplicationSetError::ClientAuthDiffers {
+                    index,
+                    application: application.name().clone(),
+                    other: other.application.name().clone(),
+                    host: host.clone(),
+                });
+            }
             for prefix in application.paths() {
                 if let Some(taken) = routes.iter().find(|route| route.prefix == *prefix) {
                     // One host in two spellings is no conflict.
@@ -137,12 +155,27 @@ impl ApplicationSet {
 }
 
 /// How a handshake treats client certificates.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, PartialEq)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientAuth {
+    /// Nobody is asked for a certificate, so no client can choose a wrong one.
+    #[serde(rename = "none")]
+    NotAsked,
     /// A certificate is asked for; a client without one may still have another credential.
     Requested,
     /// No request of this host can be admitted without a certificate, so neither is the handshake.
     Required,
+}
+
+impl ClientAuth {
+    /// As it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotAsked => "none",
+            Self::Requested => "requested",
+            Self::Required => "required",
+        }
+    }
 }
 
 /// Why no application was found for a request.
@@ -184,13 +217,29 @@ pub enum ApplicationSetError {
         /// The path of both.
         path: PathPrefix,
     },
+    /// Two applications of one host say different things about its handshake, which is one.
+    #[error(
+        "applications `{other}` and `{application}` share the host `{host}` and its handshake: write the same `client_auth` in both"
+    )]
+    ClientAuthDiffers {
+        /// The place of the second application.
+        index: usize,
+        /// The second application.
+        application: ApplicationName,
+        /// The first application.
+        other: ApplicationName,
+        /// The host of both.
+        host: HostName,
+    },
 }
 
 impl ApplicationSetError {
     /// The place of the application at fault.
     pub fn index(&self) -> usize {
         match self {
-            Self::NameTwice { index, .. } | Self::RouteTwice { index, .. } => *index,
+            Self::NameTwice { index, .. }
+            | Self::RouteTwice { index, .. }
+            | Self::ClientAuthDiffers { index, .. } => *index,
         }
     }
 }

@@ -10,8 +10,10 @@ use tokio_rustls::client::TlsStream;
 
 pub(crate) const DATA: u8 = 0;
 pub(crate) const HEADERS: u8 = 1;
-const RST_STREAM: u8 = 3;
-const SETTINGS: u8 = 4;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const CONTINUATION: u8 = 9;
 const GOAWAY: u8 = 7;
 pub(crate) const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
@@ -66,11 +68,19 @@ impl Frames {
 
     /// A header block of literals, on stream 1.
     pub(crate) async fn headers(&mut self, fields: Fields<'_>, flags: u8) -> io::Result<()> {
-        let block: Vec<u8> = fields
-            .iter()
-            .flat_map(|(name, value)| literal(name, value))
-            .collect();
-        self.send(HEADERS, flags | END_HEADERS, 1, &block).await
+        self.headers_on(1, fields, flags).await
+    }
+
+    /// The same on any stream.
+    pub(crate) async fn headers_on(
+        &mut self,
+        stream: u32,
+        fields: Fields<'_>,
+        flags: u8,
+    ) -> io::Result<()> {
+        let block = block(fields);
+        let flags = flags | END_HEADERS;
+        self.send(HEADERS, flags, stream, &block).await
     }
 
     /// Reads until stream 1 is answered or the connection is over.
@@ -107,6 +117,12 @@ impl Frames {
         let stream = u32::from_be_bytes([head[5], head[6], head[7], head[8]]);
         Ok((head[3], head[4], stream, payload))
     }
+}
+
+/// Literals, one behind the other.
+pub(crate) fn block(fields: Fields<'_>) -> Vec<u8> {
+    let literals = fields.iter().map(|(name, value)| literal(name, value));
+    literals.collect::<Vec<_>>().concat()
 }
 
 fn number(octets: &[u8]) -> u32 {

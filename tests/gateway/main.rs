@@ -7,14 +7,18 @@
 
 mod admission;
 mod assertions;
+mod balancers;
 mod behind_cloudflare;
 mod certificates;
+mod client_auth;
 mod crl_files;
+mod crowds;
 mod deny_list;
 mod deploy;
 mod downgrade;
 mod events;
 mod expiry;
+mod floods;
 mod following;
 mod forwarding;
 mod frames;

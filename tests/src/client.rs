@@ -89,11 +89,27 @@ impl Client {
         identity: Option<&Identity>,
         protocol: Protocol,
     ) -> io::Result<Self> {
+        let socket = TcpStream::connect(gateway.address).await?;
+        Self::over(socket, site, sni, identity, protocol).await
+    }
+
+    /// The same over a socket that was opened before.
+    ///
+    /// # Errors
+    /// Where the handshake fails.
+    pub async fn over(
+        socket: TcpStream,
+        site: &Site,
+        sni: &str,
+        identity: Option<&Identity>,
+        protocol: Protocol,
+    ) -> io::Result<Self> {
         let alpn: &[u8] = match protocol {
             Protocol::Http1 => b"http/1.1",
             Protocol::Http2 => b"h2",
         };
-        let io = TokioIo::new(dial(site, gateway, sni, identity, alpn).await?);
+        let config = tls(site, identity, alpn, &[&TLS13, &TLS12]);
+        let io = TokioIo::new(handshake(socket, Arc::new(config), sni).await?);
         let sender = match protocol {
             Protocol::Http1 => {
                 let (sender, connection) = http1::handshake(io).await.map_err(io::Error::other)?;
@@ -259,8 +275,15 @@ pub async fn connect(
     config: Arc<ClientConfig>,
     sni: &str,
 ) -> io::Result<TlsStream<TcpStream>> {
+    handshake(TcpStream::connect(gateway.address).await?, config, sni).await
+}
+
+async fn handshake(
+    socket: TcpStream,
+    config: Arc<ClientConfig>,
+    sni: &str,
+) -> io::Result<TlsStream<TcpStream>> {
     let name = ServerName::try_from(sni.to_owned()).expect("a server name");
-    let socket = TcpStream::connect(gateway.address).await?;
     socket.set_nodelay(true)?;
     let connecting = TlsConnector::from(config).connect(name, socket);
     timeout(PATIENCE, connecting)

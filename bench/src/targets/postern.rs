@@ -25,6 +25,7 @@ drain       = "1s"
 
 [gateway.limits]
 idle_timeout = "10m"
+max_connections_per_address = 10000
 
 [[application]]
 name     = "bench"

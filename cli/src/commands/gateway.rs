@@ -113,6 +113,17 @@ fn check(context: &Context) -> Outcome {
     DONE
 }
 
+/// Whom the client's address is believed from, and what one address may have.
+fn addresses(report: &CheckReport) -> impl Iterator<Item = (&'static str, String)> {
+    let told_by = [
+        ("PROXY header from", report.proxy_protocol.join(", ")),
+        ("X-Forwarded-For from", report.forwarded_for.join(", ")),
+    ];
+    let limit = report.max_connections_per_address.to_string();
+    let told_by = told_by.into_iter().filter(|(_, text)| !text.is_empty());
+    told_by.chain([("connections per address", limit)])
+}
+
 fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
     let mut fields = vec![
         ("listen", report.listen.clone()),
@@ -121,6 +132,7 @@ fn fields(report: &CheckReport) -> Vec<(&'static str, String)> {
             report.server_not_after.clone().unwrap_or_default(),
         ),
     ];
+    fields.extend(addresses(report));
     fields.extend(report.behind_cloudflare.as_ref().map(|front| {
         let certificate = front.client_certificate.unwrap_or("none");
         let text = format!(

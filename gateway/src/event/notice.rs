@@ -42,6 +42,13 @@ pub(crate) enum Notice<'a> {
     SourceRecovered {
         source: &'a str,
     },
+    /// Connections that were closed at once: their address has as many as it may.
+    ConnectionsRefused {
+        reason: &'static str,
+        /// Of the last of them.
+        peer: String,
+        connections: u64,
+    },
     /// Lines that could not be written, or were not because nobody took the ones before.
     EventsLost {
         lines: u64,

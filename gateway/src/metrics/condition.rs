@@ -17,6 +17,7 @@ pub(super) struct Condition {
     reload_succeeded: IntGauge,
     generation: Gauge,
     pub(super) events_lost: IntCounter,
+    connections_refused: IntCounter,
     source_age: GaugeVec,
     source_alarm: IntGaugeVec,
     /// The sources that were told last.
@@ -51,6 +52,10 @@ impl Condition {
             events_lost: new.counter(
                 "postern_events_lost_total",
                 "Event lines that could not be written.",
+            ),
+            connections_refused: new.counter(
+                "postern_connections_refused_total",
+                "Connections closed at once because their address has as many as it may.",
             ),
             source_age: new.float_gauges(
                 "postern_source_age_seconds",
@@ -88,6 +93,9 @@ impl Condition {
                 duration,
                 ..
             } => self.cut(*connections_cut, *duration),
+            Notice::ConnectionsRefused { connections, .. } => {
+                self.connections_refused.inc_by(*connections);
+            }
             Notice::EventsLost { .. }
             | Notice::SourceAlarm { .. }
             | Notice::SourceRecovered { .. }

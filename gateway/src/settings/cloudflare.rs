@@ -1,17 +1,17 @@
 //! `[gateway.behind_cloudflare]`, checked.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
 use postern_policy::config::ConfigError;
-use postern_policy::{ApplicationSet, HostName, IpNet};
+use postern_policy::{ApplicationSet, HostName};
 use reqwest::Url;
 use rustls::RootCertStore;
 use rustls_pki_types::UnixTime;
 use toml::Spanned;
 
 use super::listen::ListenAddress;
+use super::networks::networks;
 use super::{error, files, is_loopback, keep};
 use crate::cloudflare::{
     BehindCloudflare, CloudflarePeer, ForwardedBy, KeySet, KeySource, KeyStore, People, read_file,
@@ -61,39 +61,14 @@ fn peer(
         (PeerConfig::Addresses(_) | PeerConfig::OriginPull(_), Some(ListenAddress::Unix(_))) => {
             wrong("only a tunnel connects to a Unix socket", TUNNEL_HINT)
         }
-        (PeerConfig::Addresses(networks), _) if networks.is_empty() => wrong(
+        (PeerConfig::Addresses(list), _) if list.is_empty() => wrong(
             "`peer` is an empty list, and nobody could connect",
             PEER_HINT,
         ),
-        (PeerConfig::Addresses(networks), _) => addresses(networks),
-        (PeerConfig::OriginPull(pull), _) => origin_pull(&pull.origin_pull_ca, base),
-    }
-}
-
-fn addresses(networks: &[Spanned<String>]) -> Result<CloudflarePeer, Vec<ConfigError>> {
-    let mut errors = Vec::new();
-    let mut checked: Vec<IpNet> = Vec::new();
-    for network in networks {
-        let text = network.get_ref();
-        let parsed = text
-            .parse()
-            .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-        match parsed {
-            Ok(parsed) if parsed.prefix_len() > 0 => checked.push(parsed),
-            Ok(_) => {
-                let message = format!("{text:?} is everybody, and not Cloudflare");
-                errors.extend(error(network, message, PEER_HINT));
-            }
-            Err(_) => {
-                let message = format!("{text:?} is not an address or network");
-                errors.extend(error(network, message, PEER_HINT));
-            }
+        (PeerConfig::Addresses(list), _) => {
+            networks(list, "Cloudflare", PEER_HINT).map(CloudflarePeer::Addresses)
         }
-    }
-    if errors.is_empty() {
-        Ok(CloudflarePeer::Addresses(checked))
-    } else {
-        Err(errors)
+        (PeerConfig::OriginPull(pull), _) => origin_pull(&pull.origin_pull_ca, base),
     }
 }
 

@@ -20,6 +20,7 @@ pub(crate) struct Limits {
     pub(crate) max_age: Duration,
     pub(crate) max_resumption: Duration,
     pub(crate) max_connections: usize,
+    pub(crate) max_connections_per_address: usize,
     pub(crate) max_handshakes: usize,
     pub(crate) max_header_bytes: u32,
 }
@@ -43,6 +44,7 @@ impl Limits {
             max_age: seconds(&config.max_age, 3600),
             max_resumption: seconds(&config.max_resumption, 12 * 3600),
             max_connections: 10_000,
+            max_connections_per_address: 1000,
             max_handshakes: 512,
             max_header_bytes: 32 * 1024,
         };
@@ -56,6 +58,10 @@ impl Limits {
             }
         };
         count(&config.max_connections, &mut limits.max_connections);
+        count(
+            &config.max_connections_per_address,
+            &mut limits.max_connections_per_address,
+        );
         count(&config.max_handshakes, &mut limits.max_handshakes);
         if let Some(value) = &config.max_header_bytes {
             if (MIN_HEADER..=MAX_HEADER).contains(value.get_ref()) {

@@ -224,3 +224,60 @@ fn one_host_in_two_spellings_is_no_conflict() {
     ));
     assert_eq!(routed(&set, "a", "/x"), Ok("one"));
 }
+
+/// An application that says how its handshake is.
+fn saying(client_auth: &str, application: String) -> String {
+    let line = format!("hosts = [\"a\"]\nclient_auth = \"{client_auth}\"");
+    application.replace("hosts = [\"a\"]", &line)
+}
+
+#[test]
+fn what_an_application_says_of_its_handshake_counts_more_than_its_policies() {
+    let host = HostName::parse("a").unwrap();
+    for (said, rules, expected) in [
+        ("required", TOKEN, ClientAuth::Required),
+        ("requested", CERTIFICATE, ClientAuth::Requested),
+        ("none", TOKEN, ClientAuth::NotAsked),
+    ] {
+        let text = saying(said, application("one", "[\"a\"]", "[\"/\"]", rules));
+        assert_eq!(set(&text).client_auth(&host), Some(expected), "{said}");
+    }
+}
+
+#[test]
+fn applications_of_one_host_agree_about_its_handshake() {
+    let one = || application("one", "[\"a\"]", "[\"/\"]", TOKEN);
+    let two = || application("two", "[\"a\"]", "[\"/two\"]", TOKEN);
+    let both = [saying("none", one()), saying("none", two())].concat();
+    let host = HostName::parse("a").unwrap();
+    assert_eq!(set(&both).client_auth(&host), Some(ClientAuth::NotAsked));
+    for second in [two(), saying("requested", two())] {
+        let text = [saying("none", one()), second].concat();
+        let [error] = &errors(&text)[..] else {
+            panic!("{:?}", errors(&text))
+        };
+        let message = "applications `one` and `two` share the host `a` and its handshake: write the same `client_auth` in both";
+        assert_eq!(error.message, message);
+        assert_eq!(error.line_and_column(&text), Some((12, 8)));
+    }
+}
+
+#[test]
+fn nobody_is_asked_for_a_certificate_only_where_no_policy_needs_one() {
+    let start = saying("none", application("one", "[\"a\"]", "[\"/\"]", TOKEN));
+    let second = |rules: &str| {
+        format!(
+            "{start}[[application.policy]]\nname = \"devices\"\ndecision = \"non_identity\"\n{rules}\n"
+        )
+    };
+    let text = second(CERTIFICATE);
+    let [error] = &errors(&text)[..] else {
+        panic!("{:?}", errors(&text))
+    };
+    let message = "policy `devices` of `one` admits only with a certificate, and `client_auth` is \"none\": nobody is asked for one";
+    assert!(error.message.ends_with(message), "{error}");
+    assert_eq!(error.line_and_column(&text), Some((4, 15)));
+    set(&second(
+        "include = [{ certificate = {} }, { ip = \"10.0.0.0/8\" }]",
+    ));
+}

@@ -14,8 +14,8 @@ use super::{
     upstream::{UpstreamConfig, UpstreamHealthConfig, upstream_group},
 };
 use crate::{
-    Application, ApplicationName, ApplicationSet, Decision, Edge, HostName, IdentityForm,
-    PathPrefix, Policy, PolicyName, Rule, TokenHeader, UpstreamProtocol,
+    Application, ApplicationName, ApplicationSet, ClientAuth, Decision, Edge, HostName,
+    IdentityForm, PathPrefix, Policy, PolicyName, Rule, TokenHeader, UpstreamProtocol,
 };
 
 /// An `[[application]]` as written.
@@ -40,6 +40,8 @@ pub struct ApplicationConfig {
     pub(super) upstream_key: Option<Spanned<PathBuf>>,
     #[serde(default)]
     pub(super) upstream_health: Option<UpstreamHealthConfig>,
+    #[serde(default)]
+    client_auth: Option<Spanned<ClientAuth>>,
     #[serde(default)]
     token_header: Option<Spanned<String>>,
     #[serde(default)]
@@ -143,6 +145,13 @@ fn application(
     }
     let application = Application::new(name?, hosts, upstream?, policies);
     let application = application.map_err(|error| ConfigError::at(config.name.span(), error));
+    let application = collector.keep(application)?;
+    let client_auth = config.client_auth.as_ref();
+    let place = client_auth.map_or(config.name.span(), Spanned::span);
+    let application = application.with_client_auth(client_auth.map(|it| *it.get_ref()));
+    let application = application.map_err(|error| {
+        ConfigError::at(place, error).with_hint("write \"requested\", or leave it out")
+    });
     Some(
         collector
             .keep(application)?
