@@ -87,7 +87,8 @@ async fn serve_tls(
     handshakes: &Semaphore,
 ) {
     let established = tokio::select! {
-        established = handshake(socket, snapshot, handshakes) => established,
+        // Boxed, and so are the two below: what one needs is not kept through the next.
+        established = Box::pin(handshake(socket, snapshot, handshakes)) => established,
         () = draining(&state) => Err(Refused::draining().into()),
     };
     match established {
@@ -149,8 +150,12 @@ async fn serve_established<S>(
     };
     let limits = &snapshot.settings.limits;
     let result = match protocol {
-        Protocol::Http1 => drive_http1(&state, &connection, TokioIo::new(io), limits).await,
-        Protocol::Http2 => drive_http2(&state, &connection, TokioIo::new(io), limits).await,
+        Protocol::Http1 => {
+            Box::pin(drive_http1(&state, &connection, TokioIo::new(io), limits)).await
+        }
+        Protocol::Http2 => {
+            Box::pin(drive_http2(&state, &connection, TokioIo::new(io), limits)).await
+        }
     };
     if let Err(error) = result
         && is_malformed(protocol, &error)

@@ -113,7 +113,7 @@ pub(crate) async fn handshake(
     socket: TcpStream,
     snapshot: &Snapshot,
     handshakes: &Semaphore,
-) -> Result<Established<TlsStream<TcpStream>>, HandshakeEnd> {
+) -> Result<Established<Box<TlsStream<TcpStream>>>, HandshakeEnd> {
     let deadline = Instant::now() + snapshot.settings.limits.handshake_timeout;
     let start = client_hello(socket, deadline).await?;
     let sni = start.client_hello().server_name().map(str::to_owned);
@@ -147,7 +147,8 @@ pub(crate) async fn handshake(
         Some(_) | None => Protocol::Http1,
     };
     Ok(Established {
-        stream,
+        // It is a kilobyte and more, and every future that takes it on has room for it.
+        stream: Box::new(stream),
         scope,
         peer,
         protocol,
