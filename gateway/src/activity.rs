@@ -4,10 +4,9 @@
 //! octets tell too little: a client may answer every ping and take nothing of an answer, because
 //! its window is shut. So it is noticed when an answer's next piece is not taken.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -25,20 +24,16 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     head_since: AtomicU64,
     blocked_since: AtomicU64,
-    untaken: Mutex<Untaken>,
-}
-
-#[derive(Debug, Default)]
-struct Untaken {
-    next: u64,
-    answers: BTreeMap<u64, Answer>,
+    has_begun: AtomicBool,
+    /// A handful at most times: as many as streams that run.
+    answers: Mutex<Vec<Arc<Answer>>>,
 }
 
 /// The answer to one request in flight.
 #[derive(Debug)]
 struct Answer {
     /// Since when its client could take more of it and does not.
-    untaken_since: Arc<AtomicU64>,
+    untaken_since: AtomicU64,
     /// What ends the request alone, where others share the connection.
     alone: Option<Arc<Cut>>,
 }
@@ -60,7 +55,8 @@ impl Activity {
             idle_since: AtomicU64::new(1),
             head_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
-            untaken: Mutex::default(),
+            has_begun: AtomicBool::new(false),
+            answers: Mutex::default(),
         })
     }
 
@@ -69,28 +65,22 @@ impl Activity {
     pub(crate) fn begin(self: &Arc<Self>, alone: Option<Arc<Cut>>) -> InFlight {
         self.requests.fetch_add(1, Ordering::AcqRel);
         self.head_since.store(0, Ordering::Release);
-        let untaken_since = Arc::new(AtomicU64::new(0));
-        let mut untaken = self.untaken();
-        let id = untaken.next;
-        untaken.next += 1;
-        let answer = Answer {
-            untaken_since: Arc::clone(&untaken_since),
+        self.has_begun.store(true, Ordering::Release);
+        let answer = Arc::new(Answer {
+            untaken_since: AtomicU64::new(0),
             alone,
-        };
-        untaken.answers.insert(id, answer);
-        drop(untaken);
+        });
+        self.answers().push(Arc::clone(&answer));
         InFlight {
             activity: Arc::clone(self),
-            id,
-            untaken_since,
+            answer,
         }
     }
 
     /// Returns once the first request has begun, or has not within this time.
     pub(crate) async fn first_request(&self, within: Duration) {
         let last = Instant::now() + within;
-        // `next` counts requests.
-        while self.untaken().next == 0 && Instant::now() < last {
+        while !self.has_begun.load(Ordering::Acquire) && Instant::now() < last {
             tokio::time::sleep(FIRST_REQUEST_POLL).await;
         }
     }
@@ -129,10 +119,9 @@ impl Activity {
 
     /// Whether an answer is left untaken that the connection is to end for.
     fn untaken_for(&self, now: u64, limit: Duration) -> bool {
-        let untaken = self.untaken();
-        let mut stalled = untaken
-            .answers
-            .values()
+        let answers = self.answers();
+        let mut stalled = answers
+            .iter()
             .filter(|answer| expired(&answer.untaken_since, now, limit));
         stalled.any(|answer| match &answer.alone {
             Some(cut) => {
@@ -143,8 +132,8 @@ impl Activity {
         })
     }
 
-    fn untaken(&self) -> MutexGuard<'_, Untaken> {
-        self.untaken.lock().unwrap_or_else(PoisonError::into_inner)
+    fn answers(&self) -> MutexGuard<'_, Vec<Arc<Answer>>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn mark(&self) -> u64 {
@@ -178,27 +167,33 @@ fn expired(since: &AtomicU64, now: u64, limit: Duration) -> bool {
 /// One request in flight.
 pub(crate) struct InFlight {
     activity: Arc<Activity>,
-    id: u64,
-    untaken_since: Arc<AtomicU64>,
+    answer: Arc<Answer>,
 }
 
 impl InFlight {
     /// A piece of the answer went out, or its head did: the client is to take the next.
     pub(crate) fn offers(&self) {
         let mark = self.activity.mark();
-        self.untaken_since.store(mark, Ordering::Release);
+        self.answer.untaken_since.store(mark, Ordering::Release);
     }
 
     /// The next piece was asked for: whatever is waited for now, it is not the client.
     pub(crate) fn taken(&self) {
-        self.untaken_since.store(0, Ordering::Release);
+        self.answer.untaken_since.store(0, Ordering::Release);
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         let activity = &self.activity;
-        activity.untaken().answers.remove(&self.id);
+        let mut answers = activity.answers();
+        if let Some(at) = answers
+            .iter()
+            .position(|answer| Arc::ptr_eq(answer, &self.answer))
+        {
+            answers.swap_remove(at);
+        }
+        drop(answers);
         activity
             .idle_since
             .store(activity.mark(), Ordering::Release);

@@ -31,7 +31,8 @@ pub(crate) struct RequestBody {
     inner: Option<Incoming>,
     trailers: Trailers,
     patience: Duration,
-    deadline: Pin<Box<Sleep>>,
+    /// None until something is waited for: most requests have no body.
+    deadline: Option<Pin<Box<Sleep>>>,
     progress: Arc<Progress>,
 }
 
@@ -61,13 +62,12 @@ impl RequestBody {
             moved: Moved::new(),
             failure: OnceLock::new(),
         });
-        let deadline = Box::pin(sleep(patience));
         (
             Self {
                 inner,
                 trailers,
                 patience,
-                deadline,
+                deadline: None,
                 progress: Arc::clone(&progress),
             },
             progress,
@@ -92,12 +92,18 @@ impl Body for RequestBody {
                 return Poll::Ready(None);
             };
             let Poll::Ready(frame) = Pin::new(inner).poll_frame(cx) else {
-                ready!(self.deadline.as_mut().poll(cx));
+                let patience = self.patience;
+                let deadline = self
+                    .deadline
+                    .get_or_insert_with(|| Box::pin(sleep(patience)));
+                ready!(deadline.as_mut().poll(cx));
                 return Poll::Ready(Some(Err(self.fail(ClientBodyError::Idle))));
             };
             self.progress.moved.now();
-            let deadline = Instant::now() + self.patience;
-            self.deadline.as_mut().reset(deadline);
+            let last = Instant::now() + self.patience;
+            if let Some(deadline) = &mut self.deadline {
+                deadline.as_mut().reset(last);
+            }
             match frame {
                 None => return Poll::Ready(None),
                 Some(Err(_)) => return Poll::Ready(Some(Err(self.fail(ClientBodyError::Broken)))),

@@ -59,8 +59,10 @@ pub(crate) async fn serve(
             serve_established(state, &snapshot, established, address, accepted).await;
         }
         (Socket::Tcp(socket), Some(_) | None) => {
+            let shaking = handshake(socket, &snapshot, &handshakes, deadline.into());
             let established = tokio::select! {
-                established = handshake(socket, &snapshot, &handshakes, deadline.into()) => established,
+                // Boxed, as what serves is: what one needs is not kept through the next.
+                established = Box::pin(shaking) => established,
                 () = draining(&state) => Err(Refused::draining().into()),
             };
             serve_tls(state, &snapshot, established, address, accepted).await;
@@ -97,7 +99,7 @@ fn plain<S>(stream: S, peer: &Arc<CloudflarePeer>) -> Established<S> {
 async fn serve_tls(
     state: Arc<State>,
     snapshot: &Snapshot,
-    established: Result<Established<TlsStream<TcpStream>>, HandshakeEnd>,
+    established: Result<Established<Box<TlsStream<TcpStream>>>, HandshakeEnd>,
     address: IpAddr,
     accepted: Instant,
 ) {
@@ -166,8 +168,12 @@ async fn serve_established<S>(
     };
     let limits = &snapshot.settings.limits;
     let result = match protocol {
-        Protocol::Http1 => drive_http1(&state, &connection, TokioIo::new(io), limits).await,
-        Protocol::Http2 => drive_http2(&state, &connection, TokioIo::new(io), limits).await,
+        Protocol::Http1 => {
+            Box::pin(drive_http1(&state, &connection, TokioIo::new(io), limits)).await
+        }
+        Protocol::Http2 => {
+            Box::pin(drive_http2(&state, &connection, TokioIo::new(io), limits)).await
+        }
     };
     if let Err(error) = result
         && is_malformed(protocol, &error)

@@ -41,12 +41,17 @@ where
     let (running, cuts) = watch::channel(Arc::clone(&connection.cut));
     let service = service_fn(|request| {
         let cut = connection.request_cut();
-        running.send_replace(Arc::clone(&cut));
+        // Mostly it is the same, and whoever waits for it need not wake.
+        running.send_if_modified(|latest| {
+            let is_other = !Arc::ptr_eq(latest, &cut);
+            latest.clone_from(&cut);
+            is_other
+        });
         serve_request(state, connection, cut, request)
     });
     let driven = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.idle_timeout)
+        // The watchdog times heads, without setting a timer for each.
+        .header_read_timeout(None)
         .max_headers(MAX_HEADERS)
         .max_header_size(max_header)
         .half_close(false)

@@ -133,7 +133,7 @@ pub(crate) async fn handshake(
     snapshot: &Snapshot,
     handshakes: &Semaphore,
     deadline: Instant,
-) -> Result<Established<TlsStream<TcpStream>>, HandshakeEnd> {
+) -> Result<Established<Box<TlsStream<TcpStream>>>, HandshakeEnd> {
     let start = client_hello(socket, deadline).await?;
     let sni = start.client_hello().server_name().map(str::to_owned);
     let (host, scope) = match host_of(sni.as_deref(), snapshot) {
@@ -166,7 +166,8 @@ pub(crate) async fn handshake(
         Some(_) | None => Protocol::Http1,
     };
     Ok(Established {
-        stream,
+        // It is a kilobyte and more, and every future that takes it on has room for it.
+        stream: Box::new(stream),
         scope,
         peer,
         protocol,

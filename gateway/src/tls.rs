@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use postern_policy::{ClientAuth, HostName};
-use rustls::crypto::aws_lc_rs;
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoClientAuth, NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
-use rustls::{NoKeyLog, RootCertStore, ServerConfig};
+use rustls::{CipherSuite, NoKeyLog, RootCertStore, ServerConfig};
 use rustls_pki_types::{CertificateDer, UnixTime};
 
 use crate::cloudflare::CloudflarePeer;
@@ -133,12 +133,13 @@ fn server_config(
     key: &Arc<CertifiedKey>,
     verifier: Arc<dyn ClientCertVerifier>,
 ) -> Arc<ServerConfig> {
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+    let mut config = ServerConfig::builder_with_provider(Arc::new(provider()))
         .with_protocol_versions(&[&TLS13, &TLS12])
         .expect("the aws-lc-rs provider has suites for TLS 1.3 and 1.2")
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(CertifiedKey::clone(key))));
     config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP11.to_vec()];
+    config.ignore_client_order = true;
     // No resumption but with the tickets of `resumable`.
     config.send_tls13_tickets = 0;
     config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -148,7 +149,77 @@ fn server_config(
     Arc::new(config)
 }
 
+/// All suites of rustls, with AES-128 before the others: the key schedule of AES-256 is SHA-384's,
+/// which costs more in every handshake, and 128 bits are what P-256 and X25519 have as well.
+/// Whoever offers the others alone gets them.
+fn provider() -> CryptoProvider {
+    let mut provider = aws_lc_rs::default_provider();
+    // Stable: `false` first, and the order of all others stays.
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
+}
+
 /// HTTP/2, RFC 9113 section 3.2.
 pub(crate) const ALPN_H2: &[u8] = b"h2";
 /// HTTP/1.1, RFC 9112.
 pub(crate) const ALPN_HTTP11: &[u8] = b"http/1.1";
+
+#[cfg(test)]
+mod tests {
+    use rustls::{ClientConfig, ClientConnection, ServerConnection};
+    use rustls_pki_types::{PrivateKeyDer, ServerName};
+
+    use super::*;
+
+    /// The suite that a client gets which offers these, the one it likes best first.
+    fn agreed(offered: &[CipherSuite]) -> CipherSuite {
+        let issued = rcgen::generate_simple_self_signed(["a.example".to_owned()]).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(issued.cert.der().clone()).unwrap();
+        let key = PrivateKeyDer::Pkcs8(issued.signing_key.serialize_der().into());
+        let chain = vec![issued.cert.der().clone()];
+        let key = CertifiedKey::from_der(chain, key, &provider()).unwrap();
+        let config = server_config(&Arc::new(key), Arc::new(NoClientAuth));
+        let mut server = ServerConnection::new(config).unwrap();
+
+        let all = provider().cipher_suites;
+        let find = |name| all.iter().copied().find(|suite| suite.suite() == name);
+        let offer = CryptoProvider {
+            cipher_suites: offered.iter().copied().filter_map(find).collect(),
+            ..provider()
+        };
+        let config = ClientConfig::builder_with_provider(Arc::new(offer))
+            .with_protocol_versions(&[&TLS13, &TLS12])
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("a.example").unwrap();
+        let mut client = ClientConnection::new(Arc::new(config), name).unwrap();
+
+        while client.is_handshaking() || server.is_handshaking() {
+            let mut wire = Vec::new();
+            client.write_tls(&mut wire).unwrap();
+            server.read_tls(&mut wire.as_slice()).unwrap();
+            server.process_new_packets().unwrap();
+            let mut wire = Vec::new();
+            server.write_tls(&mut wire).unwrap();
+            client.read_tls(&mut wire.as_slice()).unwrap();
+            client.process_new_packets().unwrap();
+        }
+        server.negotiated_cipher_suite().unwrap().suite()
+    }
+
+    #[test]
+    fn the_cheapest_suite_is_taken_and_every_other_one_where_it_is_the_only_one() {
+        const AES_128: CipherSuite = CipherSuite::TLS13_AES_128_GCM_SHA256;
+        const AES_256: CipherSuite = CipherSuite::TLS13_AES_256_GCM_SHA384;
+        const CHACHA: CipherSuite = CipherSuite::TLS13_CHACHA20_POLY1305_SHA256;
+        const OLD: CipherSuite = CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384;
+        assert_eq!(agreed(&[AES_256, CHACHA, AES_128]), AES_128);
+        for only in [AES_256, CHACHA, OLD] {
+            assert_eq!(agreed(&[only]), only);
+        }
+    }
+}

@@ -86,8 +86,8 @@ struct TimedNotice<'a> {
 impl EventLog {
     /// Queues the line of something that happened to the gateway; never waits.
     pub(crate) fn notice(&self, notice: &Notice<'_>) {
-        self.metrics.notice(notice);
-        self.write(notice_line(notice));
+        self.metrics().notice(notice);
+        self.write(&notice_line(notice));
     }
 }
 

@@ -4,11 +4,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use http::request::Parts;
-use http::uri::PathAndQuery;
+use http::uri::{Authority, PathAndQuery};
 use http::{Request, Response, StatusCode, Uri, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::upgrade::OnUpgrade;
-use postern_policy::{Permitted, Upstream, UpstreamGroup, UpstreamHealth};
+use postern_policy::{Permitted, UpstreamGroup, UpstreamHealth};
 
 use super::error::UpstreamError;
 use super::http2::{self, Link};
@@ -173,7 +173,7 @@ impl Group {
             server.learn(&link);
         }
         let link = link?;
-        let (parts, trailers) = ask.for_link(parts, &link, &server.upstream);
+        let (parts, trailers) = ask.for_link(parts, &link, server);
         let (body, progress) = RequestBody::new(body, trailers, self.body_within);
         let outcome = tokio::select! {
             response = server.send(link, Request::from_parts(parts, body)) => {
@@ -201,20 +201,22 @@ struct Ask<'a> {
 
 impl Ask<'_> {
     /// The head as the link's HTTP wants it, and what becomes of trailers.
-    fn for_link(&self, mut parts: Parts, link: &Link, upstream: &Upstream) -> (Parts, Trailers) {
+    fn for_link(&self, mut parts: Parts, link: &Link, server: &Server) -> (Parts, Trailers) {
         if self.handshake.is_some() {
             websocket::nominate(&mut parts.headers);
         }
         match link {
             Link::Http1 => {
                 parts.version = Version::HTTP_11;
-                parts.uri = uri(&parts.uri, upstream, &upstream.authority());
+                parts.uri = uri(&parts.uri, server, server.authority.clone());
                 (parts, Trailers::End)
             }
             Link::Http2(_) => {
                 http2::prepare(&mut parts.headers, self.takes_trailers);
                 parts.version = Version::HTTP_2;
-                parts.uri = uri(&parts.uri, upstream, self.authority);
+                let authority = self.authority.parse();
+                let authority = authority.expect("a parsed host is an authority");
+                parts.uri = uri(&parts.uri, server, authority);
                 (parts, Trailers::Pass)
             }
         }
@@ -251,17 +253,16 @@ fn switched(mut response: Response<Incoming>, client: OnUpgrade) -> Forwarded {
 }
 
 /// The path and query as they were received: what policy looked at is what is forwarded.
-fn uri(received: &Uri, upstream: &Upstream, authority: &str) -> Uri {
+fn uri(received: &Uri, server: &Server, authority: Authority) -> Uri {
     let path = received
         .path_and_query()
         .cloned()
         .unwrap_or_else(|| PathAndQuery::from_static("/"));
-    Uri::builder()
-        .scheme(upstream.scheme().as_str())
-        .authority(authority)
-        .path_and_query(path)
-        .build()
-        .expect("a parsed host and a parsed path make a URI")
+    let mut parts = http::uri::Parts::default();
+    parts.scheme = Some(server.scheme.clone());
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(path);
+    Uri::from_parts(parts).expect("scheme, authority and path make a URI")
 }
 
 /// Other servers that are asked after the first.

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::{Request, Response};
+use http::{Request, Response, uri};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use postern_policy::{Upstream, UpstreamProtocol};
+use postern_policy::{Scheme, Upstream, UpstreamProtocol};
 
 use super::connect::Connector;
 use super::error::{Stage, UpstreamError};
@@ -20,6 +20,9 @@ use crate::websocket::Handshake;
 /// A server, its connections, and whether it can be connected to.
 pub(super) struct Server {
     pub(super) upstream: Upstream,
+    /// The upstream's own, parsed once for all requests.
+    pub(super) scheme: uri::Scheme,
+    pub(super) authority: uri::Authority,
     http1: Client<Connector, RequestBody>,
     http2: Option<Http2>,
     pub(super) health: Health,
@@ -40,6 +43,14 @@ impl Server {
             .pool_idle_timeout(POOL_IDLE)
             .build(connector);
         Self {
+            scheme: match upstream.scheme() {
+                Scheme::Http => uri::Scheme::HTTP,
+                Scheme::Https => uri::Scheme::HTTPS,
+            },
+            authority: upstream
+                .authority()
+                .parse()
+                .expect("a parsed upstream has an authority"),
             http2: Http2::new(&upstream, protocol, tls, connect_within),
             upstream,
             http1,
