@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use postern_pki::KeyWeakness;
-use postern_policy::{CommonName, CommonNameError, HostName, SerialNumber};
+use postern_policy::{CommonName, CommonNameError, HostName, PATTERN_CHARACTERS, SerialNumber};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
@@ -143,6 +143,9 @@ impl IssuableName {
         }
         if text.contains(FORBIDDEN) {
             return refuse("it holds one of , / + = \\ \" < > ;");
+        }
+        if text.contains(PATTERN_CHARACTERS) {
+            return refuse("it holds one of ^ $ \\ [ ] ( ) * + ? | {, as patterns do");
         }
         if !text.starts_with(|first: char| first.is_alphanumeric() || first == '_') {
             return refuse("it must start with a letter, a digit or an underscore");
@@ -309,6 +312,8 @@ mod tests {
             "../x",
             "/abs",
             "a+b",
+            "device-*",
+            "probe (spare)",
             "CN=x",
             "-rf",
             ".hidden",

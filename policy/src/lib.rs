@@ -47,7 +47,7 @@ pub use host::{HostName, HostNameError};
 pub use identity::{CertificateFacts, CertificateIdentity, Credentials};
 pub use name::{ApplicationName, NameError, PolicyName, TokenName};
 pub use path::{PathPrefix, PathPrefixError};
-pub use pattern::{CommonNamePattern, PatternError};
+pub use pattern::{CommonNamePattern, PATTERN_CHARACTERS, PatternError};
 pub use policy::{Evaluation, Policy, PolicyError};
 pub use rule::{IssuerMatch, Rule};
 pub use serial::{SerialNumber, SerialNumberError};

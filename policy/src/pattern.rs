@@ -233,5 +233,10 @@ const MEMORY_LIMIT: usize = 1 << 20;
 /// Long enough to be improbable by chance, short enough for `.{3,40}`.
 const PROBE_LENGTHS: std::ops::RangeInclusive<usize> = 8..=32;
 
+/// Characters that patterns are full of. No `common_name` rule may hold one, and our CA issues no name
+/// with one: what looks like a pattern is never compared as a name.
+pub const PATTERN_CHARACTERS: &[char] =
+    &['^', '$', '\\', '[', ']', '(', ')', '*', '+', '?', '|', '{'];
+
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,10 @@ use serde::{
 use toml::Spanned;
 
 use super::ConfigError;
-use crate::{CommonName, CommonNamePattern, Fingerprint, IssuerMatch, Rule, TokenName, text};
+use crate::{
+    CommonName, CommonNamePattern, Fingerprint, IssuerMatch, PATTERN_CHARACTERS, Rule, TokenName,
+    text,
+};
 
 /// A rule as written: `{ certificate = {} }`, `{ common_name = "x" }`, or Cloudflare's
 /// `{ ip = { ip = "…" } }`.
@@ -160,7 +163,7 @@ fn token_name(value: &RuleValue) -> Result<&str, Fault> {
 }
 
 fn common_name(text: &str) -> Result<Rule, Fault> {
-    if let Some(found) = text.chars().find(|&c| NO_NAME_HOLDS.contains(c)) {
+    if let Some(found) = text.chars().find(|c| PATTERN_CHARACTERS.contains(c)) {
         return Err(Fault::new(format!(
             "`common_name` is compared as it stands, and no name holds `{found}`"
         ))
@@ -289,9 +292,6 @@ impl<'de> Deserialize<'de> for RuleValue {
         deserializer.deserialize_any(OneValue)
     }
 }
-
-/// Characters that patterns are full of and none of our names can hold.
-const NO_NAME_HOLDS: &str = r"^$\[]()*+?|{";
 
 const RULES: &str = "certificate, common_name, common_name_pattern, issuer, organization, subject_country, san_dns, san_uri, \
                      service_token, any_valid_service_token, ip, geo, everyone; or a group by its name";
