@@ -101,7 +101,7 @@ async fn serve_tls(
         Err(HandshakeEnd::Silent) => {}
         Err(HandshakeEnd::Refused(refused)) => {
             write_refused(&state, &refused, address, accepted).await;
-            refused.linger().await;
+            Box::pin(refused.linger()).await;
         }
     }
 }
