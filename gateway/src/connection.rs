@@ -119,7 +119,7 @@ async fn turn_away(state: &State, end: HandshakeEnd, address: IpAddr, accepted: 
         HandshakeEnd::Silent => {}
         HandshakeEnd::Refused(refused) => {
             write_refused(state, &refused, address, accepted).await;
-            refused.linger().await;
+            Box::pin(refused.linger()).await;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP on one connection, and every reason to stop.
 
 use std::convert::Infallible;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -47,25 +47,30 @@ where
             latest.clone_from(&cut);
             is_other
         });
-        serve_request(state, connection, cut, request)
+        // hyper keeps room for the future between requests.
+        Box::pin(serve_request(state, connection, cut, request))
     });
-    let driven = http1::Builder::new()
-        // The watchdog times heads, without setting a timer for each.
-        .header_read_timeout(None)
-        .max_headers(MAX_HEADERS)
-        .max_header_size(max_header)
-        .half_close(false)
-        .serve_connection(io, service)
-        .with_upgrades();
-    let graceful = http1::UpgradeableConnection::graceful_shutdown;
     let patience = Patience::Http1 {
         idle: limits.idle_timeout,
         head: limits.header_timeout,
     };
-    let cut = cut_of_latest(cuts);
-    let driven = drive(driven, graceful, state, connection, cut, limits, patience).await;
+    let driven = {
+        let driven = pin!(
+            http1::Builder::new()
+                // The watchdog times heads, without setting a timer for each.
+                .header_read_timeout(None)
+                .max_headers(MAX_HEADERS)
+                .max_header_size(max_header)
+                .half_close(false)
+                .serve_connection(io, service)
+                .with_upgrades()
+        );
+        let graceful = http1::UpgradeableConnection::graceful_shutdown;
+        let cut = cut_of_latest(cuts);
+        drive(driven, graceful, state, connection, cut, limits, patience).await
+    };
     match connection.tunnel.take() {
-        Some(tunnel) => drive_tunnel(tunnel, state, connection, limits, patience).await,
+        Some(tunnel) => Box::pin(drive_tunnel(tunnel, state, connection, limits, patience)).await,
         None => driven,
     }
 }
@@ -80,10 +85,10 @@ async fn drive_tunnel(
     patience: Patience,
 ) -> hyper::Result<()> {
     let wire = Arc::clone(&tunnel.cut);
-    let run = async {
+    let run = pin!(async {
         tunnel.run(limits.idle_timeout).await;
         Ok(())
-    };
+    });
     let cut = wire.cancelled();
     drive(run, |_| {}, state, connection, cut, limits, patience).await
 }
@@ -127,16 +132,18 @@ where
         *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&cut));
         async move { serve_request(&state, &connection, cut, request).await }
     });
-    let driven = http2::Builder::new(executor)
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(MAX_STREAMS)
-        .max_header_list_size(limits.max_header_bytes)
-        .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
-        .max_local_error_reset_streams(MAX_LOCAL_RESETS)
-        .max_send_buf_size(SEND_BUFFER)
-        .keep_alive_interval(KEEP_ALIVE)
-        .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
-        .serve_connection(io, service);
+    let driven = pin!(
+        http2::Builder::new(executor)
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .max_header_list_size(limits.max_header_bytes)
+            .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
+            .max_local_error_reset_streams(MAX_LOCAL_RESETS)
+            .max_send_buf_size(SEND_BUFFER)
+            .keep_alive_interval(KEEP_ALIVE)
+            .keep_alive_timeout(KEEP_ALIVE_TIMEOUT)
+            .serve_connection(io, service)
+    );
     let graceful = http2::Connection::graceful_shutdown;
     let patience = Patience::Http2 {
         idle: limits.idle_timeout,
@@ -158,8 +165,10 @@ async fn serve_request(
 ///
 /// Cut: at once, with everything in flight. Age and drain: no new requests, running ones finish,
 /// within the drain or another life time. A request is running that its connection was made for.
+///
+/// The connection is borrowed: a future that owned it would hold it twice.
 async fn drive<C: Future<Output = hyper::Result<()>>>(
-    driven: C,
+    mut driven: Pin<&mut C>,
     graceful: impl Fn(Pin<&mut C>),
     state: &State,
     connection: &Connection,
@@ -167,7 +176,7 @@ async fn drive<C: Future<Output = hyper::Result<()>>>(
     limits: &Limits,
     patience: Patience,
 ) -> hyper::Result<()> {
-    tokio::pin!(driven, cut);
+    tokio::pin!(cut);
     let closing = async {
         tokio::select! {
             () = state.draining.cancelled() => connection.activity.first_request(UNDER_WAY).await,

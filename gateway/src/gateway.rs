@@ -253,6 +253,8 @@ async fn accept(state: &Arc<State>, listener: &Listener) {
             Ok((socket, address)) => {
                 pause = FIRST_PAUSE;
                 let served = serve(Arc::clone(state), socket, address, Arc::clone(&handshakes));
+                // Boxed: the task would hold it twice.
+                let served = Box::pin(served);
                 state.tasks.spawn(async move {
                     served.await;
                     drop(slot);

@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 
 /// One value as one line: ASCII only, control characters escaped, newline at the end.
 pub(crate) fn line(value: &impl Serialize) -> Vec<u8> {
-    let mut line = Vec::with_capacity(512);
+    let mut line = Vec::with_capacity(1024);
     value
         .serialize(&mut Serializer::with_formatter(&mut line, AsciiFormatter))
         .expect("event values are strings and numbers, written to memory");

@@ -26,7 +26,10 @@ pub(super) fn set_chain(headers: &mut HeaderMap, issuers: &[Certificate]) {
 
 /// RFC 8941 section 3.3.5.
 fn byte_sequence(certificate: &Certificate) -> String {
-    format!(":{}:", STANDARD.encode(certificate.der()))
+    let mut text = String::from(":");
+    STANDARD.encode_string(certificate.der(), &mut text);
+    text.push(':');
+    text
 }
 
 const CLIENT_CERT: HeaderName = HeaderName::from_static("client-cert");
