@@ -14,6 +14,8 @@ use crate::{Output, Site};
 
 /// Longer than anything takes on a busy machine; no test waits for it to pass.
 pub const PATIENCE: Duration = Duration::from_secs(40);
+/// Far longer than the gateway gathers lines for.
+const WRITTEN: Duration = Duration::from_millis(50);
 
 /// A running gateway; killed when dropped.
 pub struct TestGateway {
@@ -100,6 +102,8 @@ impl TestGateway {
     /// # Panics
     /// Where a line is not JSON.
     pub fn events(&self) -> Vec<Value> {
+        // Lines are written together, some milliseconds after the answers that they are about.
+        sleep(WRITTEN);
         let lines = lines(&self.events);
         let parsed = lines.iter().map(|line| serde_json::from_str(line));
         parsed
@@ -124,7 +128,6 @@ impl TestGateway {
                 return event.clone();
             }
             assert!(Instant::now() < deadline, "no such event among {events:#?}");
-            sleep(Duration::from_millis(20));
         }
     }
 

@@ -57,6 +57,8 @@ fn a_certificate_that_ended_or_leads_to_another_ca_stops_at_the_edge() {
         .site
         .keep(&TestPki::new().client("device-1"), "stranger");
     assert_eq!(front.visit(DEVICES, "/", Some(&device)).status, 200);
+    // Its line comes a moment after the answer.
+    front.gateway.event(|event| event["event"] == "request");
     let before = front.gateway.events().len();
     let seen = front.visit(DEVICES, "/", Some(&stranger));
     assert!(stopped_at_the_edge(&seen), "{seen:?}");
