@@ -135,7 +135,7 @@ async fn end<T>(task: JoinHandle<T>) -> T {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_revoked_client_is_cut_in_all_it_does_while_a_thousand_other_connections_stay() {
-    let site = Site::new();
+    let site = Site::with("[gateway.limits]\nmax_connections_per_address = 2000\n");
     let gateway = TestGateway::run(&site);
     let names: Vec<_> = (0..10)
         .map(|at| format!("device-other-{at}.factory.corp"))
